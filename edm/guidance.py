@@ -1,0 +1,75 @@
+"""Guidance: pure functions from denoisers to a denoiser.
+
+All of it is one line, D_w = D_0 + w (D_1 - D_0), with main model D_1 and guide D_0. It is classifier-free guidance when the
+guide is unconditional (arXiv 2207.12598) and autoguidance when the guide is a worse version of the main model
+(arXiv 2406.02507, eq. 3).
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from edm.denoiser import Denoiser, expand_sigma
+
+
+def guide(main: Denoiser, weak: Denoiser, weight: float, interval: tuple[float, float] | None = None) -> Denoiser:
+    """Extrapolate from the prediction of `weak` through that of `main` [AG, eq. 3].
+
+    weight 1 is the main model alone, and then `weak` is never called. With interval = (lo, hi), guidance acts only where
+    lo < sigma <= hi (arXiv 2404.07724) and `weak` is not called elsewhere. Raises ValueError for a weight that is not
+    finite or an interval that is not lo < hi.
+    """
+    return guide_several(main, [(weak, weight)], interval)
+
+
+def guide_several(
+    main: Denoiser, guides: Sequence[tuple[Denoiser, float]], interval: tuple[float, float] | None = None
+) -> Denoiser:
+    """Several guides at once: D = D_m + sum_i (w_i - 1)(D_m - D_i) [AG, eq. 6]. `guides` holds (denoiser, weight) pairs."""
+    for _, weight in guides:
+        if not math.isfinite(weight):
+            raise ValueError(f"guidance weight must be finite, got {weight}")
+    if interval is not None and not interval[0] < interval[1]:
+        raise ValueError(f"guidance interval needs lo < hi, got {interval}")
+    active = [(weak, weight) for weak, weight in guides if weight != 1]
+    if not active:
+        return main
+
+    def guided(x: Tensor, sigma: float | Tensor, labels: Tensor | None = None) -> Tensor:
+        d_main = main(x, sigma, labels)
+        inside = None
+        if interval is not None:
+            level = expand_sigma(sigma, x)
+            inside = (level > interval[0]) & (level <= interval[1])
+            if not inside.any():
+                return d_main
+        out = d_main
+        for weak, weight in active:
+            out = out + (weight - 1) * (d_main - weak(x, sigma, labels))
+        return out if inside is None else torch.where(inside, out, d_main)
+
+    return guided
+
+
+def blend_weights(weight: float, alpha: float) -> tuple[float, float]:
+    """Split a total weight between CFG and autoguidance: (w_uncond, w_weak) [AG, appendix on eq. 6].
+
+    alpha = 0 is pure CFG, alpha = 1 pure autoguidance. Raises ValueError for alpha outside [0, 1].
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
+    return (1 - alpha) * (weight - 1) + 1, alpha * (weight - 1) + 1
+
+
+def unconditional(denoiser: Denoiser) -> Denoiser:
+    """The same denoiser with its labels withheld: the guide of classifier-free guidance."""
+    return lambda x, sigma, labels=None: denoiser(x, sigma, None)
+
+
+def truncate(denoiser: Denoiser, factor: float) -> Denoiser:
+    """Naive truncation: the score times `factor`, i.e. D' = x + factor (D - x) [AG, figure 1d]."""
+    if not math.isfinite(factor):
+        raise ValueError(f"truncation factor must be finite, got {factor}")
+    return lambda x, sigma, labels=None: x + factor * (denoiser(x, sigma, labels) - x)
