@@ -1,0 +1,205 @@
+"""The EDM2 denoiser for images: preconditioning around the U-Net, presets, and its file format (safetensors)."""
+
+import copy
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from edm.denoiser import expand_sigma
+from edm.unet import Fourier, Linear, UNet
+
+
+class Denoiser(nn.Module):
+    """EDM2 network [EDM2, configuration G], preconditioned [EDM, table 1]: a denoiser (`edm.denoiser`) for images.
+
+    img_resolution, img_channels: images are [N, img_channels, img_resolution, img_resolution], values about [-1, 1].
+    label_dim: number of classes, 0 for none. model_channels: width c. channel_mult: width at each resolution, full size
+    first, in units of c. num_blocks: blocks at each resolution. attn_resolutions: where the blocks have attention (the
+    lowest resolution has some in any case). dropout: probability, in training. sigma_data: standard deviation of data.
+
+    Weights are float32. `dtype` is that of the U-Net's arithmetic (float32, float16, bfloat16, float64) and may be
+    changed at any time; everything outside the U-Net is at least float32.
+    """
+
+    def __init__(
+        self,
+        img_resolution: int,
+        img_channels: int,
+        label_dim: int,
+        *,
+        model_channels: int = 192,
+        channel_mult: Sequence[int] = (1, 2, 3, 4),
+        num_blocks: int = 3,
+        attn_resolutions: Sequence[int] = (16, 8),
+        dropout: float = 0.0,
+        sigma_data: float = 0.5,
+        dtype: torch.dtype = torch.float32,
+    ):
+        super().__init__()
+        if img_resolution % 2 ** (len(channel_mult) - 1):
+            raise ValueError(f"img_resolution {img_resolution} cannot be halved {len(channel_mult) - 1} times")
+        self.kwargs = dict(  # what `save` writes, to build the network again
+            img_resolution=img_resolution,
+            img_channels=img_channels,
+            label_dim=label_dim,
+            model_channels=model_channels,
+            channel_mult=tuple(channel_mult),
+            num_blocks=num_blocks,
+            attn_resolutions=tuple(attn_resolutions),
+            dropout=dropout,
+            sigma_data=sigma_data,
+        )
+        self.img_shape, self.label_dim = (img_channels, img_resolution, img_resolution), label_dim
+        self.sigma_data, self.dtype = sigma_data, dtype
+        self.unet = UNet(
+            img_resolution,
+            img_channels,
+            label_dim,
+            model_channels,
+            channel_mult,
+            num_blocks,
+            attn_resolutions,
+            dropout,
+        )
+        self.logvar_fourier = Fourier(128)
+        self.logvar_linear = Linear(128, 1)
+
+    def forward(self, x: Tensor, sigma: float | Tensor, labels: Tensor | None = None) -> Tensor:
+        """Expected image given x = image + sigma * noise [EDM, eq. 7]. Shape and dtype of x.
+
+        labels: class numbers [N] (integers), or one-hot rows [N, label_dim] of any dtype, or None for no class. A
+        network without classes ignores labels, so that it can guide one that has them. Raises ValueError for wrong
+        shapes, and for classes that do not exist (not checked on an accelerator).
+        """
+        if x.shape[1:] != self.img_shape:
+            raise ValueError(f"x must be [N, {', '.join(map(str, self.img_shape))}], got {list(x.shape)}")
+        work = torch.promote_types(self.dtype, torch.float32)
+        out_dtype, x = x.dtype, x.to(work)
+        s = expand_sigma(sigma, x)
+        total = s**2 + self.sigma_data**2
+        c_skip, c_out, c_in = self.sigma_data**2 / total, s * self.sigma_data / total.sqrt(), 1 / total.sqrt()
+        f = self.unet((c_in * x).to(self.dtype), c_noise(s).expand(len(x)), self.one_hot(labels, x))
+        return (c_skip * x + c_out * f.to(work)).to(out_dtype)
+
+    def log_variance(self, sigma: float | Tensor) -> Tensor:
+        """Learned log variance u(sigma) of the loss [EDM2, eq. 21]. sigma: N numbers of any shape. [N, 1, 1, 1]."""
+        weight = self.logvar_linear.weight
+        c = c_noise(torch.as_tensor(sigma, device=weight.device).to(weight.dtype))
+        return self.logvar_linear(self.logvar_fourier(c)).reshape(-1, 1, 1, 1)
+
+    def one_hot(self, labels: Tensor | None, x: Tensor) -> Tensor | None:
+        """Labels in any accepted form as rows [N, label_dim] like x; None for a network without classes."""
+        if not self.label_dim:
+            return None
+        if labels is None:
+            return x.new_zeros(len(x), self.label_dim)
+        if labels.shape == (len(x), self.label_dim):
+            return labels.to(x)
+        if labels.shape != (len(x),) or labels.is_floating_point():
+            raise ValueError(
+                f"labels must be class numbers, integers of shape [{len(x)}], or one-hot rows of shape "
+                f"[{len(x)}, {self.label_dim}]; got {labels.dtype} of shape {list(labels.shape)}"
+            )
+        if labels.device.type == "cpu" and not ((labels >= 0) & (labels < self.label_dim)).all():
+            raise ValueError(f"classes must lie in 0...{self.label_dim - 1}, got {labels.tolist()}")
+        return F.one_hot(labels.to(x.device, torch.int64), self.label_dim).to(x.dtype)
+
+    def normalize_weights(self) -> None:
+        """Forced weight normalisation [EDM2, section 2.3]: a step of the training loop, before every forward."""
+        for layer in self.linears():
+            layer.force_norm()
+
+    def linears(self) -> list[Linear]:
+        return [module for module in self.modules() if isinstance(module, Linear)]
+
+    def frozen(self, dtype: torch.dtype | None = None) -> "Denoiser":
+        """A copy for sampling: weights normalised once for all and stored in `dtype` (default: self.dtype).
+
+        On a GPU it is laid out channels-last, which convolutions prefer. It can be neither trained nor saved.
+        """
+        out = copy.deepcopy(self).eval().requires_grad_(False)
+        out.dtype = dtype or self.dtype
+        in_float32 = {out.unet.emb_noise, out.unet.emb_label, out.logvar_linear}  # at least
+        for layer in out.linears():
+            layer.freeze(torch.promote_types(out.dtype, torch.float32) if layer in in_float32 else out.dtype)
+        return out.to(memory_format=torch.channels_last) if self.unet.out_gain.is_cuda else out
+
+    def compile(self, **options) -> None:
+        """Compile the whole U-Net in place, for fixed shapes; options go to `torch.compile`."""
+        self.unet.compile(**{"fullgraph": True, "dynamic": False, **options})
+
+
+def c_noise(sigma: Tensor) -> Tensor:  # [N]
+    """How the network is told the noise level: ln(sigma) / 4 [EDM, table 1]. Finite at sigma = 0, where D(x) = x."""
+    return sigma.flatten().clamp(min=torch.finfo(sigma.dtype).tiny).log() / 4
+
+
+_DIGITS = dict(img_resolution=8, img_channels=1, label_dim=10, model_channels=32, channel_mult=(1, 2), num_blocks=1)
+_IMG32 = dict(img_resolution=32, img_channels=3, label_dim=10, model_channels=64, channel_mult=(1, 2, 2), num_blocks=2)
+_IMG64 = dict(img_resolution=64, img_channels=3, label_dim=1000)
+PRESETS: Mapping[str, dict] = {  # keyword arguments of Denoiser; img64 as published [EDM2, table 6]
+    "digits": dict(_DIGITS, attn_resolutions=(4,)),
+    "img32": dict(_IMG32, attn_resolutions=(8,)),
+    "img64-xs": dict(_IMG64, model_channels=128),
+    "img64-s": dict(_IMG64, model_channels=192),
+    "img64-m": dict(_IMG64, model_channels=256, dropout=0.1),
+    "img64-l": dict(_IMG64, model_channels=320, dropout=0.1),
+    "img64-xl": dict(_IMG64, model_channels=384, dropout=0.1),
+}
+
+
+def save(
+    path: str | Path, denoiser: Denoiser, extra: Mapping | None = None, *, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a network as safetensors: tensors in `dtype`, its arguments and `extra` (what JSON can hold) as metadata.
+
+    The file appears whole or not at all. Raises ValueError for a frozen copy, which has lost its stored weights.
+    """
+    if any(layer.frozen for layer in denoiser.linears()):
+        raise ValueError("a frozen network cannot be saved: save the network that it was made from")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in denoiser.state_dict().items()}
+    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(tensors, partial, {"kwargs": json.dumps(denoiser.kwargs), "extra": json.dumps(dict(extra or {}))})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def metadata(path: str | Path) -> dict:
+    """What `save` wrote beside the tensors: {"kwargs": arguments of Denoiser, "extra": ...}. Errors as in `load`."""
+    return _read(path)[0]
+
+
+def load(path: str | Path) -> Denoiser:
+    """The network that `save` wrote: float32, on the CPU, in evaluation mode.
+
+    Raises FileNotFoundError, or ValueError if the file is damaged or holds something else.
+    """
+    info, tensors = _read(path)
+    try:
+        denoiser = Denoiser(**info["kwargs"])
+        denoiser.load_state_dict(tensors)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"{path}: its tensors do not fit the network it describes: {error}") from error
+    return denoiser.eval()
+
+
+def _read(path: str | Path) -> tuple[dict, dict[str, Tensor]]:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no network file {path}")
+    try:
+        with safe_open(path, "pt") as file:  # tensors are mapped from disk, not read, until used
+            info = {key: json.loads((file.metadata() or {})[key]) for key in ("kwargs", "extra")}
+            return info, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged, or not a network saved by this program: {error!r}") from error
