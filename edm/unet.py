@@ -96,8 +96,8 @@ class Block(nn.Module):
         super().__init__()
         if attention and out_channels % CHANNELS_PER_HEAD:
             raise ValueError(
-                f"attention needs a multiple of {CHANNELS_PER_HEAD} channels, got {out_channels}: change model_channels, or "
-                "channel_mult, or attn_resolutions (the lowest resolution has attention in any case)"
+                f"attention needs a multiple of {CHANNELS_PER_HEAD} channels, got {out_channels}; change "
+                "model_channels, channel_mult or attn_resolutions (the lowest resolution has attention in any case)"
             )
         self.side, self.resample, self.dropout = side, resample, dropout
         self.emb_gain = nn.Parameter(torch.zeros(()))
