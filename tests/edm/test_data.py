@@ -1,0 +1,435 @@
+"""Data sets in their genuine file formats, written small; preparation that survives a kill; batches that resume."""
+
+import gzip
+import hashlib
+import io
+import itertools
+import json
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.datasets import CIFAR10, FashionMNIST
+
+from edm import data, imagefolder
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """No system data, no network: what a fresh laptop on a train sees."""
+
+    def no_network(self):
+        raise URLError("no network")
+
+    monkeypatch.setattr(data, "DEBIAN_FASHION_MNIST", Path("/nonexistent"))
+    monkeypatch.setattr(FashionMNIST, "download", no_network)
+    monkeypatch.setattr(CIFAR10, "download", no_network)
+
+
+# --- digits ---
+
+
+def test_digits_are_split_once_and_for_all():
+    train, test = data.load("digits"), data.load("digits", "test")
+    assert train.images.shape == (1437, 1, 8, 8) and test.images.shape == (360, 1, 8, 8)
+    assert train.images.min() == 0 and train.images.max() == 255 and train.num_classes == 10 and not train.flip
+    everything = [image.tobytes() for image in (*train.images, *test.images)]
+    assert len(set(everything)) == 1797  # no digit in both
+    shares = np.bincount(test.labels) / np.bincount(train.labels)
+    np.testing.assert_allclose(shares, 0.25, atol=0.01)  # stratified
+    assert hashlib.sha256(test.images.tobytes()).hexdigest().startswith("de85aee14a9506dd")
+
+
+def test_pixels_survive_the_way_to_floats_and_back():
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+    floats = data.to_float(pixels)
+    assert floats.dtype == torch.float32 and floats.min() == -1 and floats.max() == 1
+    np.testing.assert_array_equal(data.to_uint8(floats).numpy(), pixels)
+    np.testing.assert_array_equal(
+        data.to_uint8(torch.tensor([-3.0, 3.0, 0.4 / 127.5 - 1, 0.6 / 127.5 - 1])), [0, 255, 0, 1]
+    )
+    with pytest.raises(ValueError, match="not finite"):
+        data.to_uint8(torch.tensor([0.0, torch.nan]))
+
+
+# --- Fashion-MNIST: idx files ---
+
+
+def idx(array):
+    return struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}i", *array.shape) + array.tobytes()
+
+
+def write_fashion(folder, stem, n, packed):
+    folder.mkdir(parents=True, exist_ok=True)
+    images = np.random.default_rng(n).integers(0, 256, (n, 28, 28), dtype=np.uint8)
+    labels = np.arange(n, dtype=np.uint8) % 10
+    for name, array in ((f"{stem}-images-idx3-ubyte", images), (f"{stem}-labels-idx1-ubyte", labels)):
+        path = folder / (name + ".gz" * packed)
+        path.write_bytes(gzip.compress(idx(array)) if packed else idx(array))
+    return images, labels
+
+
+@pytest.mark.parametrize("place", [".", "fashion-mnist", "FashionMNIST/raw"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_fashion_mnist_reads_idx_files_and_pads_to_32(tmp_path, offline, place, packed):
+    images, labels = write_fashion(tmp_path / place, "train", 12, packed)
+    write_fashion(tmp_path / place, "t10k", 7, packed)
+    train = data.load("fashion-mnist", folder=tmp_path)
+    assert train.images.shape == (12, 1, 32, 32) and len(data.load("fashion-mnist", "test", tmp_path)) == 7
+    np.testing.assert_array_equal(train.images[:, 0, 2:-2, 2:-2], images)
+    assert train.images.sum() == images.sum()  # the border is zero
+    np.testing.assert_array_equal(train.labels, labels)
+
+
+@pytest.mark.parametrize(
+    "name, damage, kind",
+    [
+        ("train-images-idx3-ubyte", lambda b: b[:-1], ValueError),
+        ("train-images-idx3-ubyte", lambda b: b + b"x", ValueError),
+        ("train-images-idx3-ubyte", lambda b: b[:3], ValueError),
+        ("train-images-idx3-ubyte", lambda b: b"", ValueError),
+        ("train-labels-idx1-ubyte", lambda b: b"<html>404 not found</html>", ValueError),
+        ("train-labels-idx1-ubyte", lambda b: idx(np.zeros(5, np.uint8)), ValueError),  # too few
+        ("train-labels-idx1-ubyte", lambda b: idx(np.full(12, 10, np.uint8)), ValueError),  # no such class
+        ("train-labels-idx1-ubyte", None, FileNotFoundError),
+    ],
+)
+def test_a_damaged_idx_file_is_named(tmp_path, offline, name, damage, kind):
+    write_fashion(tmp_path, "train", 12, packed=False)
+    path = tmp_path / name
+    path.write_bytes(damage(path.read_bytes())) if damage else path.unlink()
+    with pytest.raises(kind, match=f"{name}|fashion-mnist/train: labels run"):
+        data.load("fashion-mnist", folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b"<html></html>", lambda b: b[:40] + b"!" + b[41:]]
+)
+def test_a_damaged_gz_file_is_named(tmp_path, offline, damage):
+    write_fashion(tmp_path, "t10k", 12, packed=True)
+    path = tmp_path / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match="t10k-images-idx3-ubyte.gz is truncated or not a gzip"):
+        data.load("fashion-mnist", "test", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name, by_hand", [("fashion-mnist", "idx files in .*fashion-mnist"), ("cifar10", "cifar-10-python.tar.gz")]
+)
+def test_without_network_the_error_says_which_file_to_put_where(tmp_path, offline, name, by_hand):
+    with pytest.raises(FileNotFoundError, match=f"no network.*; put .*{by_hand}"):
+        data.load(name, folder=tmp_path)
+
+
+# --- CIFAR-10: pickled batches ---
+
+
+class Python2Pickler(pickle._Pickler):
+    """Writes text and bytes as the one string type of Python 2, as the published files hold them."""
+
+    dispatch = dict(pickle._Pickler.dispatch)
+
+    def save_string(self, value):
+        content = value.encode("latin1") if isinstance(value, str) else value
+        self.write(pickle.BINSTRING + struct.pack("<i", len(content)) + content)
+        self.memoize(value)
+
+    dispatch[str] = dispatch[bytes] = save_string
+
+
+def python2_pickle(content):
+    out = io.BytesIO()
+    Python2Pickler(out, protocol=2).dump(content)
+    return out.getvalue()
+
+
+@pytest.fixture
+def cifar(tmp_path, offline, monkeypatch):
+    """A miniature of the published archive, with checksums to match; the images by file."""
+    raw, sums, written = tmp_path / CIFAR10.base_folder, {}, {}
+    raw.mkdir()
+    rng = np.random.default_rng(0)
+    names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
+    for name in names:
+        written[name] = rng.integers(0, 256, (4, 3072), dtype=np.uint8)
+        labels = rng.integers(0, 10, 4).tolist()
+        content = {"data": written[name], "labels": labels, "batch_label": name, "filenames": ["a.png"] * 4}
+        (raw / name).write_bytes(python2_pickle(content))
+    (raw / "batches.meta").write_bytes(python2_pickle({"label_names": ["plane"] * 10}))
+    for path in raw.iterdir():
+        sums[path.name] = hashlib.md5(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(CIFAR10, "train_list", [[name, sums[name]] for name in names[:5]])
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
+    monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": sums["batches.meta"]})
+    return raw, written
+
+
+def test_cifar10_reads_the_published_batches(cifar, tmp_path):
+    _, written = cifar
+    train, test = data.load("cifar10", folder=tmp_path), data.load("cifar10", "test", tmp_path)
+    assert train.images.shape == (20, 3, 32, 32) and test.images.shape == (4, 3, 32, 32) and train.flip
+    np.testing.assert_array_equal(test.images.reshape(4, -1), written["test_batch"])
+    np.testing.assert_array_equal(train.images[4:8].reshape(4, -1), written["data_batch_2"])
+
+
+def test_cifar10_opens_no_pickle_that_is_not_the_published_one(cifar, tmp_path):
+    raw, _ = cifar
+    path, trap = raw / "data_batch_3", tmp_path / "trap"
+    path.write_bytes(b"cpathlib\nPath\n(V" + str(trap).encode() + b"\ntRp0\n.")
+    with pytest.raises(ValueError, match="data_batch_3 does not have the published MD5"):
+        data.load("cifar10", folder=tmp_path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="data_batch_3 is missing"):
+        data.load("cifar10", "test", folder=tmp_path)
+
+
+# --- a folder or zip per class ---
+
+SIZES = [(20, 12), (9, 30), (16, 16), (40, 33)]
+
+
+def write_classes(folder, per_class=4, classes=("cat", "dog", "eel")):
+    rng = np.random.default_rng(1)
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for i in range(per_class):
+            pixels = rng.integers(0, 256, (*SIZES[i % 4], 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i:03d}.{'png' if i % 2 else 'jpg'}")
+    (folder / "cat" / "notes.txt").write_text("not an image")
+    return folder
+
+
+def pack(folder, path, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, Path("train") / file.relative_to(folder))
+    return path
+
+
+def test_a_folder_and_its_zip_prepare_to_the_same_images(tmp_path):
+    source = write_classes(tmp_path / "source")
+    imagefolder.prepare(source, tmp_path / "a", 8, progress=False)
+    data.prepare(
+        pack(source, tmp_path / "source.zip", zipfile.ZIP_DEFLATED), tmp_path / "b", 8, workers=1, progress=False
+    )
+    a, b = data.load(str(tmp_path / "a")), data.load("b", folder=tmp_path)
+    assert a.images.shape == (12, 3, 8, 8) and a.num_classes == 3 and a.name == "a/train"
+    assert isinstance(a.images, np.memmap)
+    np.testing.assert_array_equal(a.labels, np.repeat([0, 1, 2], 4))
+    np.testing.assert_array_equal(a.images, b.images)
+    assert json.loads((tmp_path / "a" / "info.json").read_text())["classes"] == ["cat", "dog", "eel"]
+
+
+def test_pixels_are_area_averages_of_the_central_square():
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 40, 3)).astype(np.uint8)
+    out = imagefolder.fit(Image.fromarray(pixels), 8)
+    square = pixels[:, 8:32].astype(float)
+    mean = square.reshape(8, 3, 8, 3, 3).mean((1, 3)).transpose(2, 0, 1)
+    assert np.abs(out - mean).max() <= 1  # two roundings
+    gray = imagefolder.fit(Image.fromarray(pixels[..., 0]), 24)
+    np.testing.assert_array_equal(gray, np.repeat(pixels[None, :, 8:32, 0], 3, 0))  # same size: lossless
+
+
+def test_labels_can_come_from_a_list(tmp_path):
+    source = write_classes(tmp_path / "source", per_class=2)
+    names = sorted(p.relative_to(source).as_posix() for p in source.rglob("*.*g"))
+    (source / "dataset.json").write_text(json.dumps({"labels": [[name, 5 - i] for i, name in enumerate(names)]}))
+    data.prepare(source, tmp_path / "out", 4, progress=False)
+    made = data.load(str(tmp_path / "out"))
+    np.testing.assert_array_equal(made.labels, [5, 4, 3, 2, 1, 0])
+    (source / "dataset.json").write_text(json.dumps({"labels": [[name, 0] for name in names[1:]]}))
+    with pytest.raises(ValueError, match=f"dataset.json.*{names[0]}"):
+        data.prepare(source, tmp_path / "other", 4, progress=False)
+
+
+def test_prepare_killed_anywhere_ends_with_the_same_bytes(tmp_path):
+    source = write_classes(tmp_path / "source", per_class=40)
+    whole = (data.prepare(source, tmp_path / "whole", 8, progress=False) / "images.npy").read_bytes()
+    script = (
+        "import sys, time\nfrom edm import imagefolder as f\nf.BLOCK = 8\nslow = f.fit\n"
+        "def fit(*a):\n    time.sleep(0.004)\n    print('decoded', flush=True)\n    return slow(*a)\n"
+        "f.fit = fit\nf.prepare(sys.argv[1], sys.argv[2], 8, workers=1, progress=False)\n"
+    )
+    decoded, kills = 0, 0
+    for stop_after in (1, 13, 30, 17, None):
+        command = [sys.executable, "-c", script, str(source), str(tmp_path / "killed")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            for _ in itertools.islice(process.stdout, stop_after):
+                decoded += 1
+            if stop_after:
+                process.send_signal(signal.SIGKILL)
+                kills += process.wait() == -signal.SIGKILL
+            decoded += len(process.stdout.readlines())
+        if stop_after:
+            with pytest.raises(FileNotFoundError, match="info.json is missing.* not finished"):
+                data.load(str(tmp_path / "killed"))
+    assert kills == 4 and decoded < 120 + 4 * 24  # what was written is not decoded again
+    assert (tmp_path / "killed" / "images.npy").read_bytes() == whole
+    before = time.time_ns()
+    data.prepare(source, tmp_path / "killed", 8, progress=False)  # finished: returns at once
+    assert (tmp_path / "killed" / "images.npy").stat().st_mtime_ns < before
+    assert not (tmp_path / "killed" / "progress.json").exists()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_damaged_image_is_named_and_can_be_replaced(tmp_path, packed, monkeypatch):
+    monkeypatch.setattr(imagefolder, "BLOCK", 4)
+    folder = write_classes(tmp_path / "source")
+    victim = folder / "dog" / "001.png"
+    good = victim.read_bytes()
+    victim.write_bytes(good[: len(good) // 2])
+    source = pack(folder, tmp_path / "s.zip") if packed else folder
+    with pytest.raises(ValueError, match="cannot read image .*dog/001.png in .*s"):
+        data.prepare(source, tmp_path / "out", 8, progress=False)
+    assert json.loads((tmp_path / "out" / "progress.json").read_text())["done"] == 4
+    victim.write_bytes(good)
+    source = pack(folder, tmp_path / "s.zip") if packed else folder
+    data.prepare(source, tmp_path / "out", 8, progress=False)
+    data.prepare(source, tmp_path / "fresh", 8, progress=False)
+    np.testing.assert_array_equal(data.load(str(tmp_path / "out")).images, data.load(str(tmp_path / "fresh")).images)
+
+
+def test_a_zip_with_a_flipped_bit_names_the_image(tmp_path):
+    path = pack(write_classes(tmp_path / "source"), tmp_path / "s.zip")
+    with zipfile.ZipFile(path) as archive:
+        place = archive.getinfo("train/eel/000.jpg").header_offset + 200
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="train/eel/000.jpg.*CRC"):
+        data.prepare(path, tmp_path / "out", 8, progress=False)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="s.zip is not a zip file, or it is truncated"):
+        data.prepare(path, tmp_path / "other", 8, progress=False)
+
+
+def test_prepare_refuses_what_it_cannot_do_right(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        data.prepare(tmp_path / "nowhere", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty holds no images"):
+        data.prepare(tmp_path / "empty", tmp_path / "out")
+    source = write_classes(tmp_path / "source")
+    with pytest.raises(ValueError, match="resolution must be"):
+        data.prepare(source, tmp_path / "out", 0)
+    data.prepare(source, tmp_path / "out", 8, progress=False)
+    with pytest.raises(ValueError, match="out already holds other images, or these at another resolution"):
+        data.prepare(source, tmp_path / "out", 16, progress=False)
+    np.save(tmp_path / "images.npy", np.zeros(3))
+    with pytest.raises(ValueError, match="already holds other images"):
+        data.prepare(source, tmp_path, 8, progress=False)  # would overwrite somebody's array
+    write_classes(tmp_path / "splits" / "train")
+    write_classes(tmp_path / "splits" / "val")
+    with pytest.raises(ValueError, match="train/cat and val/eel; prepare each split"):
+        data.prepare(tmp_path / "splits", tmp_path / "mixed", 8)
+
+
+def test_prepared_splits_and_damage_to_them(tmp_path):
+    source = write_classes(tmp_path / "source")
+    for split in ("train", "test"):
+        data.prepare(source, tmp_path / "set" / split, 8, progress=False)
+    assert data.load("set", "test", tmp_path).name == "set/test"
+    with pytest.raises(FileNotFoundError, match="test has no test images"):
+        data.load(str(tmp_path / "set" / "test"), "test")
+    path = tmp_path / "set" / "train" / "images.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="images.npy is truncated"):
+        data.load("set", folder=tmp_path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="images.npy is missing"):
+        data.load("set", folder=tmp_path)
+    (path.parent / "info.json").write_text("{")
+    with pytest.raises(ValueError, match="info.json is damaged"):
+        data.load("set", folder=tmp_path)
+    with pytest.raises(FileNotFoundError, match="source/info.json is missing: `python -m edm prepare"):
+        data.load("source", folder=tmp_path)
+    with pytest.raises(ValueError, match="s.zip is not prepared: run"):
+        data.load(str(pack(source, tmp_path / "s.zip")))
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="unknown data set 'mnist': choose from digits"):
+        data.load("mnist")
+    with pytest.raises(ValueError, match="split must be"):
+        data.load("digits", "validation")
+
+
+# --- batches ---
+
+
+def numbered(n, flip=False):
+    """Image i holds i in its left and i + 100 in its right pixel."""
+    images = np.stack([np.arange(n), np.arange(n) + 100], -1).astype(np.uint8).reshape(n, 1, 1, 2)
+    return data.ImageSet(images, np.arange(n), n, "numbered", flip)
+
+
+def take(n, *args, **kwargs):
+    return list(itertools.islice(data.batches(*args, **kwargs), n))
+
+
+def test_every_epoch_is_a_new_shuffle_of_everything():
+    rows = torch.cat([labels for _, labels in take(15, numbered(20), 4, seed=3)]).reshape(3, 20)
+    for epoch in rows:
+        assert sorted(epoch.tolist()) == list(range(20))
+    assert len({tuple(epoch.tolist()) for epoch in rows}) == 3
+    assert not torch.equal(rows[0, :4], take(1, numbered(20), 4, seed=4)[0][1])
+
+
+@pytest.mark.parametrize("batch", [4, 7, 45])  # within, across, and over several epochs of 20 images
+def test_resuming_at_any_image_gives_the_same_bits(batch):
+    whole = take(12, numbered(20, flip=True), batch, 5)
+    for done in (1, 5, 11):
+        resumed = take(12 - done, numbered(20, flip=True), batch, 5, start=done * batch)
+        for (images, labels), (again, labels_again) in zip(whole[done:], resumed, strict=True):
+            assert torch.equal(images, again) and torch.equal(labels, labels_again)
+
+
+def test_the_ranks_together_see_the_batch_of_one_process():
+    alone = take(6, numbered(20, flip=True), 12, 1, start=5)
+    ranks = [take(6, numbered(20, flip=True), 12, 1, start=5, rank=r, world_size=3) for r in range(3)]
+    for i, (images, labels) in enumerate(alone):
+        assert torch.equal(images, torch.cat([ranks[r][i][0] for r in range(3)]))
+        assert torch.equal(labels, torch.cat([ranks[r][i][1] for r in range(3)]))
+
+
+def test_flips_mirror_half_of_the_images_and_nothing_else():
+    images, labels = take(1, numbered(100, flip=True), 2000, 0)[0]
+    left, right = images[:, 0, 0, 0].long(), images[:, 0, 0, 1].long()
+    flipped = left == labels + 100
+    assert torch.equal(torch.where(flipped, right, left), labels) and 0.45 < flipped.float().mean() < 0.55
+    images, labels = take(1, numbered(100), 2000, 0)[0]
+    assert torch.equal(images[:, 0, 0, 0].long(), labels)
+
+
+def test_batches_never_write_to_the_image_set(tmp_path):
+    image_set = numbered(20, flip=True)
+    before = image_set.images.copy()
+    for images, _ in take(5, image_set, 8, 0):
+        images.zero_()
+    np.testing.assert_array_equal(image_set.images, before)
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"world_size": 3}, {"start": -1}, {"rank": 1}])
+def test_batches_refuse_impossible_shares_at_once(options):
+    with pytest.raises(ValueError):
+        data.batches(**({"image_set": numbered(20), "batch_size": 4, "seed": 0} | options))
+
+
+def test_image_sets_are_checked():
+    images, labels = np.zeros((3, 1, 2, 2), np.uint8), np.zeros(3, np.int64)
+    with pytest.raises(ValueError, match="uint8"):
+        data.ImageSet(images.astype(np.float32), labels, 1, "x")
+    with pytest.raises(ValueError, match="3 images need as many int64 labels"):
+        data.ImageSet(images, labels[:2], 1, "x")
+    with pytest.raises(ValueError, match="labels run from 0 to 4, but there are 4"):
+        data.ImageSet(images, labels + [0, 1, 4], 4, "x")
