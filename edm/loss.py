@@ -11,8 +11,8 @@ def edm2_loss(
 ) -> Tensor:
     """lambda(sigma)/e^u * (D(y + sigma n; sigma) - y)^2 + u with learned u(sigma) [EDM2, eq. 21]: [N, C, H, W].
 
-    images y and unit-normal noise n: [N, C, H, W]; sigma: one number or [N]; labels as the denoiser takes them. lambda =
-    (sigma^2 + sd^2) / (sigma sd)^2 makes the initial loss equal at every noise level [EDM, eq. 144].
+    images y and unit-normal noise n: [N, C, H, W]; sigma: one number or [N]; labels as the denoiser takes them.
+    lambda = (sigma^2 + sd^2) / (sigma sd)^2 makes the initial loss equal at every noise level [EDM, eq. 144].
 
     For the backward pass, sum over pixels and average over the batch: with half precision a mean over pixels makes
     gradients so small that they underflow, and the model silently learns nothing. Raises ValueError for a noise level
