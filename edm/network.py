@@ -2,16 +2,15 @@
 
 import copy
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import safetensors.torch
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from edm.checkpoint import write_atomic
 from edm.denoiser import expand_sigma
 from edm.unet import Fourier, Linear, UNet
 
@@ -45,6 +44,8 @@ class Denoiser(nn.Module):
         super().__init__()
         if img_resolution % 2 ** (len(channel_mult) - 1):
             raise ValueError(f"img_resolution {img_resolution} cannot be halved {len(channel_mult) - 1} times")
+        if not 0 <= dropout < 1 or not sigma_data > 0:
+            raise ValueError(f"need 0 <= dropout < 1 and sigma_data > 0, got {dropout=}, {sigma_data=}")
         self.kwargs = dict(  # what `save` writes, to build the network again
             img_resolution=img_resolution,
             img_channels=img_channels,
@@ -164,15 +165,9 @@ def save(
     """
     if any(layer.frozen for layer in denoiser.linears()):
         raise ValueError("a frozen network cannot be saved: save the network that it was made from")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in denoiser.state_dict().items()}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file(tensors, partial, {"kwargs": json.dumps(denoiser.kwargs), "extra": json.dumps(dict(extra or {}))})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    info = {"kwargs": json.dumps(denoiser.kwargs), "extra": json.dumps(dict(extra or {}))}
+    write_atomic(path, safetensors.torch.save(tensors, info))
 
 
 def metadata(path: str | Path) -> dict:
@@ -187,10 +182,31 @@ def load(path: str | Path) -> Denoiser:
     """
     info, tensors = _read(path)
     try:
-        denoiser = Denoiser(**info["kwargs"])
-        denoiser.load_state_dict(tensors)
-    except (TypeError, RuntimeError) as error:
-        raise ValueError(f"{path}: its tensors do not fit the network it describes: {error}") from error
+        return build(info["kwargs"], tensors)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def build(kwargs: Mapping, tensors: Mapping[str, Tensor]) -> Denoiser:
+    """A network from its arguments and stored weights: float32, in evaluation mode. It draws no random numbers.
+
+    Raises ValueError if the arguments make no network, or one that the tensors do not fit; a file's claims about sizes
+    are compared with its tensors before anything of those sizes is made.
+    """
+    try:
+        if kwargs.get("num_blocks", 3) * len(kwargs.get("channel_mult", (1, 2, 3, 4))) > len(tensors):
+            raise ValueError(f"{len(tensors)} tensors are too few for its blocks")
+        with torch.device("meta"):
+            denoiser = Denoiser(**kwargs)
+        shapes = {name: list(tensor.shape) for name, tensor in denoiser.state_dict().items()}
+        found = {name: list(tensor.shape) for name, tensor in tensors.items()}
+        if wrong := sorted(name for name in shapes | found if shapes.get(name) != found.get(name)):
+            name = wrong[0]
+            raise ValueError(f"{len(wrong)} tensors differ; {name} should be {shapes.get(name)}, is {found.get(name)}")
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise ValueError(f"the weights do not fit the network they are said to be: {error}") from error
+    copies = {name: tensor.to(torch.float32, copy=True).contiguous() for name, tensor in tensors.items()}
+    denoiser.load_state_dict(copies, assign=True)
     return denoiser.eval()
 
 
@@ -198,8 +214,8 @@ def _read(path: str | Path) -> tuple[dict, dict[str, Tensor]]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no network file {path}")
     try:
-        with safe_open(path, "pt") as file:  # tensors are mapped from disk, not read, until used
+        with safetensors.safe_open(path, "pt") as file:  # tensors are mapped from disk, not read, until used
             info = {key: json.loads((file.metadata() or {})[key]) for key in ("kwargs", "extra")}
             return info, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+    except (safetensors.SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is damaged, or not a network saved by this program: {error!r}") from error
