@@ -50,7 +50,12 @@ class Step(NamedTuple):
 
 
 def seeded(seeds: Sequence[int], device: torch.device | str = "cpu") -> list[torch.Generator]:
-    """One generator per sample, so that a sample does not depend on its batch-mates."""
+    """One generator per sample, so that a sample does not depend on its batch-mates. Seeds: 0 <= seed < 2^32.
+
+    PyTorch's CPU generator silently ignores all higher bits, so larger seeds raise ValueError.
+    """
+    if any(not 0 <= seed < 2**32 for seed in seeds):
+        raise ValueError("seeds must lie in 0 .. 2^32 - 1")
     return [torch.Generator(device).manual_seed(int(seed)) for seed in seeds]
 
 
@@ -66,10 +71,10 @@ def rand(n: int, shape: Sequence[int], generator: Generators = None, **options) 
 
 def _draw(function, n, shape, generator, options):
     if generator is None or isinstance(generator, torch.Generator):
-        return function(n, *shape, generator=generator, **options)
+        return function((n, *shape), generator=generator, **options)
     if len(generator) != n:
         raise ValueError(f"need one generator per sample: {n} samples, {len(generator)} generators")
-    return torch.stack([function(*shape, generator=g, **options) for g in generator])
+    return torch.stack([function(tuple(shape), generator=g, **options) for g in generator])
 
 
 def heun_steps(

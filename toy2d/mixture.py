@@ -70,7 +70,7 @@ class GaussianMixture:
 
     def log_prob_and_score(self, x: Tensor, sigma: float | Tensor = 0.0) -> tuple[Tensor, Tensor]:
         """Both at the price of one."""
-        return self._in_chunks(_log_prob_and_score, x, sigma)
+        return self._in_chunks(log_prob_and_score, x, sigma)
 
     def posterior(self, x: Tensor, sigma: float | Tensor = 0.0) -> Tensor:  # [N, G]
         """Probability that x came from each group of components (for the fractal: each branch)."""
@@ -86,7 +86,8 @@ class GaussianMixture:
 
     def sample(self, n: int, sigma: float | Tensor = 0.0, generator: Generators = None) -> Tensor:  # [n, 2]
         """Draw n points of the noised mixture; with a list of n generators, point i depends on generator i alone."""
-        device = generator.device if isinstance(generator, torch.Generator) else self.means.device
+        first = generator if generator is None or isinstance(generator, torch.Generator) else generator[0]
+        device = "cpu" if first is None else first.device
         u = rand(n, (), generator, device=device, dtype=torch.float64)
         z = randn(n, (2, 2), generator, device=device, dtype=self.means.dtype)
         i = torch.searchsorted(self._cdf.to(device), u, right=True).clamp(max=len(self.weights) - 1)
@@ -142,7 +143,8 @@ def _log_joint(x: Tensor, variance: Tensor, g: Groups) -> Tensor:  # [N, M, G]
     return joint.addcmul_(ap[:, None], m).addcmul_(bq[:, None], n).add_(shared[:, None])
 
 
-def _log_prob_and_score(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  # [N], [N, 2]
+def log_prob_and_score(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  # [N], [N, 2]
+    """Log density and score of the mixture noised by `variance` [N]: a pure function, which is what training compiles."""
     joint = _log_joint(x, variance, g)
     top = joint.amax((1, 2), keepdim=True)
     e = joint.sub_(top).exp_()

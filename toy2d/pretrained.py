@@ -1,0 +1,73 @@
+"""The shipped 2D models, and how such files are written and read: safetensors weights, the recipe as JSON in the header."""
+
+import json
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from toy2d.model import LogDensityMLP
+
+FOLDER = Path(__file__).parent / "checkpoints"
+
+# What each model of a pair is for; all but `early` are runs of `toy2d.train.train` with these arguments.
+RECIPES = {
+    "main": dict(classes="A", hidden=64, iterations=4096),  # the model to be guided
+    "guide": dict(classes="A", hidden=32, iterations=512),  # autoguidance: smaller and less trained
+    "uncond": dict(classes="AB", hidden=32, iterations=512),  # classifier-free guidance: knows no class
+    "early": dict(classes="A", hidden=64, iterations=512),  # less trained only: the main run itself, at iteration 512
+    "small": dict(classes="A", hidden=32, iterations=4096),  # smaller only
+}
+
+
+def path(kind: str, seed: int = 0, folder: Path | str = FOLDER) -> Path:
+    """Where the model of that kind and seed lies."""
+    if kind not in RECIPES:
+        raise ValueError(f"unknown model {kind!r}: choose one of {', '.join(RECIPES)}")
+    return Path(folder) / f"{kind}-{seed}.safetensors"
+
+
+def seeds(folder: Path | str = FOLDER) -> list[int]:
+    """The training seeds for which every kind of model is there."""
+    found = [{int(p.stem.split("-")[1]) for p in Path(folder).glob(f"{kind}-*.safetensors")} for kind in RECIPES]
+    return sorted(set.intersection(*found))
+
+
+def load(kind: str = "main", seed: int = 0, folder: Path | str = FOLDER) -> LogDensityMLP:
+    """A trained model: "main", "guide", "uncond", "early" or "small" (see RECIPES), ready to denoise."""
+    file = path(kind, seed, folder)
+    if not file.exists():
+        have = ", ".join(map(str, seeds(folder))) or "none"
+        raise FileNotFoundError(
+            f"no checkpoint {file}: seeds at hand are {have}; make it with `python -m toy2d train --all --seeds {seed}`"
+        )
+    return load_file(file)
+
+
+def save(file: Path | str, model: LogDensityMLP, config: dict) -> None:
+    """Write weights and recipe to `file`, whole or not at all."""
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".tmp")
+    save_file(model.state_dict(), part, metadata={"config": json.dumps(config)})
+    os.replace(part, file)
+
+
+def load_file(file: Path | str) -> LogDensityMLP:
+    """The model in a file written by `save`. Raises ValueError naming the file if it is not a whole one."""
+    try:
+        with safe_open(file, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a mapping)
+        hidden = tensors["layers.0.weight"].shape[0]
+        model = LogDensityMLP(hidden, layers=len(tensors) - 2)
+        model.load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, KeyError, IndexError) as error:
+        raise ValueError(f"{file} is not a whole 2D checkpoint ({error}); delete it and train or fetch it again") from error
+    return model.eval().requires_grad_(False)
+
+
+def config(file: Path | str) -> dict:
+    """The recipe stored with the weights."""
+    with safe_open(file, framework="pt") as stored:
+        return json.loads(stored.metadata()["config"])

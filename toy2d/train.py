@@ -1,0 +1,131 @@
+"""Exact score matching for the 2D model [AG, appendix on the toy example].
+
+The true score is known at every x and sigma, so the network is fitted to it directly: no sampling noise in the target. Training is
+a generator that yields its state after each iteration; progress bars and snapshots live outside, in `train`.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from edm.ema import PowerEMA
+from toy2d.fractal import fractal
+from toy2d.mixture import log_prob_and_score
+from toy2d.model import LogDensityMLP
+
+P_MEAN, P_STD = -2.3, 1.5  # ln sigma ~ N(P_mean, P_std^2)
+
+
+class State(NamedTuple):
+    """After an iteration."""
+
+    iteration: int  # iterations done, from 1
+    loss: Tensor  # scalar, on the training device
+    model: LogDensityMLP  # the weights being trained
+    ema: LogDensityMLP  # their power-function average
+
+
+@dataclass
+class Trained:
+    """What `train` returns."""
+
+    model: LogDensityMLP  # the averaged weights: the ones to use
+    losses: list[float]
+    snapshots: dict[int, dict[str, Tensor]] = field(default_factory=dict)  # iteration -> averaged weights then
+
+
+def learning_rate(iteration: int, peak: float = 0.01, decay_from: int = 512) -> float:
+    """peak / sqrt(max(it / decay_from, 1)), `iteration` counted from 0."""
+    return peak / math.sqrt(max(iteration / decay_from, 1))
+
+
+def score_loss(model: LogDensityMLP, x: Tensor, sigma: Tensor, target: Tensor) -> Tensor:
+    """Mean over batch and coordinates of sigma^2 (s_model - s*)^2. x, target: [N, 2]; sigma: [N, 1]."""
+    return (sigma**2 * (model.log_density_and_score(x, sigma)[1] - target) ** 2).mean()
+
+
+def train_steps(
+    classes: str = "A",
+    hidden: int = 64,
+    iterations: int = 4096,
+    seed: int = 0,
+    *,
+    batch: int = 4096,
+    ema_std: float = 0.010,
+    device: torch.device | str = "cpu",
+    compile: bool | None = None,
+) -> Iterator[State]:
+    """Yield the state after each of `iterations` steps of Adam. Same seed, same machine: same numbers, bit for bit.
+
+    compile=None compiles the two hot functions where a compiler is at hand and runs them as they are elsewhere.
+    """
+    if iterations < 1 or batch < 1:
+        raise ValueError(f"need iterations >= 1 and batch >= 1, got {iterations=}, {batch=}")
+    target = fractal(classes)
+    model = LogDensityMLP(hidden, generator=torch.Generator().manual_seed(seed)).to(device)
+    generator = torch.Generator(device).manual_seed(seed + 2**31)  # data and noise, apart from the initial weights
+    ema = PowerEMA(model, [ema_std])
+    optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)
+    groups = target.groups(torch.zeros(1, device=device))
+    true_score, loss_of = log_prob_and_score, score_loss
+    if can_compile(torch.device(device).type) if compile is None else compile:
+        true_score, loss_of = torch.compile(true_score, dynamic=False), torch.compile(loss_of, dynamic=False)
+
+    for iteration in range(iterations):
+        ln_sigma = P_MEAN + P_STD * torch.randn(batch, generator=generator, device=device)
+        sigma = ln_sigma.exp()
+        x = target.sample(batch, sigma, generator)  # [N, 2]
+        _, score = true_score(x, sigma**2, groups)
+        model.normalize_weights()
+        for param_group in optimizer.param_groups:
+            param_group["lr"] = learning_rate(iteration)
+        loss = loss_of(model, x, sigma[:, None], score)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        ema.update(iteration + 1, 1)
+        yield State(iteration + 1, loss.detach(), model, ema.models[ema_std])
+
+
+def train(
+    classes: str = "A",
+    hidden: int = 64,
+    iterations: int = 4096,
+    seed: int = 0,
+    *,
+    snapshot_every: int = 256,
+    progress: bool = True,
+    on_step: Callable[[State], None] | None = None,
+    **options,
+) -> Trained:
+    """Run `train_steps` to the end (see there for options), with a progress bar and snapshots of the averaged weights."""
+    losses, snapshots = [], {}
+    steps = train_steps(classes, hidden, iterations, seed, **options)
+    with tqdm(steps, total=iterations, unit="it", disable=not progress, desc=f"{classes} h={hidden} seed {seed}") as bar:
+        for state in bar:
+            losses.append(state.loss)
+            if state.iteration % 64 == 0:
+                bar.set_postfix(loss=f"{torch.stack(losses[-64:]).mean():.4f}")
+            if state.iteration % snapshot_every == 0:
+                snapshots[state.iteration] = {k: v.cpu().clone() for k, v in state.ema.state_dict().items()}
+            if on_step is not None:
+                on_step(state)
+    return Trained(state.ema.cpu().requires_grad_(False), torch.stack(losses).tolist(), snapshots)
+
+
+@cache
+def can_compile(device_type: str) -> bool:
+    """Whether torch.compile works here: it needs a C++ compiler (CPU) or Triton (GPU). Found out by trying, once."""
+    try:
+        torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device_type))
+    except Exception as error:  # whatever is missing, the plain functions work
+        warnings.warn(f"torch.compile does not work here, training runs slower without it ({type(error).__name__})", stacklevel=2)
+        return False
+    return True
