@@ -89,7 +89,7 @@ def test_log_variance_is_best_at_the_log_of_the_weighted_error():
     losses = [
         float(edm2_loss(Fixed(answer, math.log(weighted) + d), images, 2.0, noise).mean()) for d in (-0.1, 0, 0.1)
     ]
-    assert losses[1] < losses[0] and losses[1] < losses[2] and losses[1] == pytest.approx(1 + best)
+    assert losses[1] < losses[0] and losses[1] < losses[2] and losses[1] == pytest.approx(1 + math.log(weighted))
 
 
 def test_a_new_network_has_loss_one_at_every_noise_level():
