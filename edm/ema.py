@@ -77,7 +77,9 @@ def posthoc_coefficients(in_times, in_stds, out_times, out_stds) -> np.ndarray: 
     t, s = np.asarray(in_times, np.float64), np.asarray(in_stds, np.float64)
     out_t, out_s = np.atleast_1d(np.asarray(out_times, np.float64)), np.atleast_1d(np.asarray(out_stds, np.float64))
     if t.shape != s.shape or t.ndim != 1 or out_t.shape != out_s.shape:
-        raise ValueError(f"times and widths must pair up: in {t.shape} and {s.shape}, out {out_t.shape} and {out_s.shape}")
+        raise ValueError(
+            f"times and widths must pair up: in {t.shape} and {s.shape}, out {out_t.shape} and {out_s.shape}"
+        )
     gram = profile_dot(t[:, None], s[:, None], t[None, :], s[None, :])  # [in, in]
     target = profile_dot(t[:, None], s[:, None], out_t[None, :], out_s[None, :])  # [in, out]
     x = np.linalg.solve(gram, target)

@@ -43,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
 
     p = command("train", "train one model, or all that are shipped")
     p.add_argument("--all", action="store_true", help="train every shipped kind: " + ", ".join(pretrained.RECIPES))
-    p.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="with --all: training seeds (default: 0 1 2)")
+    p.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="with --all: training seeds (default: 0 1 2)"
+    )
     p.add_argument("--classes", default="A", help=f"one of {', '.join(CLASSES)} (default: A)")
     p.add_argument("--hidden", type=int, default=64, help="width of the network (default: 64)")
     p.add_argument("--iterations", type=int, default=4096, help="training steps (default: 4096)")
@@ -78,33 +80,14 @@ def train_command(args: argparse.Namespace) -> None:
     if args.all:
         folder = args.out or pretrained.FOLDER
         for seed in args.seeds:
-            train_shipped(seed, folder, args.device)
+            pretrained.make(seed, folder, args.device)
         return
     out = args.out or Path(f"{args.classes}-h{args.hidden}-it{args.iterations}-{args.seed}.safetensors")
     recipe = dict(classes=args.classes, hidden=args.hidden, iterations=args.iterations)
     start = time.perf_counter()
     trained = train(**recipe, seed=args.seed, device=args.device)
-    save_with_facts(out, trained.model, recipe, args.seed, start)
+    pretrained.save(out, trained.model, pretrained.facts(recipe, args.seed, start))
     print(f"wrote {out}")
-
-
-def train_shipped(seed: int, folder: Path, device: str = "cpu") -> None:
-    """Train every shipped kind for one seed; `early` is a snapshot of the main run."""
-    for kind, recipe in pretrained.RECIPES.items():
-        if kind == "early":
-            continue
-        start = time.perf_counter()
-        trained = train(**recipe, seed=seed, device=device)
-        save_with_facts(pretrained.path(kind, seed, folder), trained.model, recipe, seed, start)
-        if kind == "main":
-            early = pretrained.RECIPES["early"]
-            trained.model.load_state_dict(trained.snapshots[early["iterations"]])
-            save_with_facts(pretrained.path("early", seed, folder), trained.model, early, seed, start)
-
-
-def save_with_facts(file: Path, trained, recipe: dict, seed: int, start: float) -> None:
-    facts = dict(seed=seed, torch=torch.__version__, seconds=round(time.perf_counter() - start, 1))
-    pretrained.save(file, trained, recipe | facts)
 
 
 def sample_command(args: argparse.Namespace) -> None:

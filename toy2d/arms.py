@@ -17,14 +17,14 @@ STEPS = 32
 AUTOGUIDANCE_W, CFG_W, TRUNCATION = 3.0, 4.0, 1.40  # the paper's settings in figure 1
 
 
-def paper_arms(seed: int = 0, w: float = AUTOGUIDANCE_W, cfg_w: float = CFG_W) -> dict[str, Denoiser]:
-    """The arms of figure 1 by name, from the shipped models of a training seed."""
-    main = pretrained.load("main", seed)
+def paper_arms(seed: int = 0, w: float = AUTOGUIDANCE_W, folder=pretrained.FOLDER) -> dict[str, Denoiser]:
+    """The arms of figure 1 by name, from the models of a training seed; w is autoguidance's weight."""
+    main = pretrained.load("main", seed, folder)
     return {
         "none": main,
-        "cfg": guide(main, pretrained.load("uncond", seed), cfg_w),
+        "cfg": guide(main, pretrained.load("uncond", seed, folder), CFG_W),
         "truncation": truncate(main, TRUNCATION),
-        "autoguidance": guide(main, pretrained.load("guide", seed), w),
+        "autoguidance": guide(main, pretrained.load("guide", seed, folder), w),
     }
 
 

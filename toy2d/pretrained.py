@@ -2,12 +2,15 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from toy2d.model import LogDensityMLP
+from toy2d.train import train
 
 FOLDER = Path(__file__).parent / "checkpoints"
 
@@ -63,7 +66,9 @@ def load_file(file: Path | str) -> LogDensityMLP:
         model = LogDensityMLP(hidden, layers=len(tensors) - 2)
         model.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, KeyError, IndexError) as error:
-        raise ValueError(f"{file} is not a whole 2D checkpoint ({error}); delete it and train or fetch it again") from error
+        raise ValueError(
+            f"{file} is not a whole 2D checkpoint ({error}); delete it and train or fetch it again"
+        ) from error
     return model.eval().requires_grad_(False)
 
 
@@ -71,3 +76,22 @@ def config(file: Path | str) -> dict:
     """The recipe stored with the weights."""
     with safe_open(file, framework="pt") as stored:
         return json.loads(stored.metadata()["config"])
+
+
+def facts(recipe: dict, seed: int, start: float) -> dict:
+    """What is stored beside the weights; start: `time.perf_counter()` when training began."""
+    return recipe | dict(seed=seed, torch=torch.__version__, seconds=round(time.perf_counter() - start, 1))
+
+
+def make(seed: int, folder: Path | str = FOLDER, device: str = "cpu") -> None:
+    """Train every shipped kind for one seed (about 2 minutes on 2 cores); `early` is a snapshot of the main run."""
+    for kind, recipe in RECIPES.items():
+        if kind == "early":
+            continue
+        start = time.perf_counter()
+        trained = train(**recipe, seed=seed, device=device)
+        save(path(kind, seed, folder), trained.model, facts(recipe, seed, start))
+        if kind == "main":
+            early = RECIPES["early"]
+            trained.model.load_state_dict(trained.snapshots[early["iterations"]])
+            save(path("early", seed, folder), trained.model, facts(early, seed, start))

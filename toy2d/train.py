@@ -108,7 +108,9 @@ def train(
     """Run `train_steps` to the end (see there for options), with a progress bar and snapshots of the averaged weights."""
     losses, snapshots = [], {}
     steps = train_steps(classes, hidden, iterations, seed, **options)
-    with tqdm(steps, total=iterations, unit="it", disable=not progress, desc=f"{classes} h={hidden} seed {seed}") as bar:
+    with tqdm(
+        steps, total=iterations, unit="it", disable=not progress, desc=f"{classes} h={hidden} seed {seed}"
+    ) as bar:
         for state in bar:
             losses.append(state.loss)
             if state.iteration % 64 == 0:
@@ -126,6 +128,8 @@ def can_compile(device_type: str) -> bool:
     try:
         torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device_type))
     except Exception as error:  # whatever is missing, the plain functions work
-        warnings.warn(f"torch.compile does not work here, training runs slower without it ({type(error).__name__})", stacklevel=2)
+        warnings.warn(
+            f"torch.compile does not work here, training runs slower without it ({type(error).__name__})", stacklevel=2
+        )
         return False
     return True
