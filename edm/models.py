@@ -1,0 +1,85 @@
+"""The networks that sampling works with: a main model and its guides, from wherever they are, ready on a device."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from edm import network, official, reconstruct
+from edm.denoiser import Denoiser
+from edm.generate import guided
+
+
+@dataclass(frozen=True, eq=False)
+class Models:
+    """A main model with what may guide it, and what its images are."""
+
+    main: network.Denoiser
+    guide: network.Denoiser | None
+    uncond: network.Denoiser | None
+    data: str | None  # data set of the training, None if the file does not say
+    identity: dict  # of every network: path, EMA width, digest of its weights
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.main.img_shape
+
+    def classes(self, wanted: list[int] | None = None) -> list[int] | None:
+        """The classes to sample: those wanted, or all; None for a network without classes. ValueError for unknown ones."""
+        known = range(self.main.label_dim)
+        if wanted and (bad := [c for c in wanted if c not in known]):
+            raise ValueError(
+                f"class {bad[0]} does not exist: the network knows 0 to {len(known) - 1} ({len(known)} classes)"
+            )
+        return (wanted or list(known)) or None
+
+    def guided(self, kind: str, weight: float, alpha: float = 0.5, interval=None) -> Denoiser:
+        """The main model guided as `edm.generate.guided` says."""
+        return guided(self.main, kind, weight, guide=self.guide, uncond=self.uncond, alpha=alpha, interval=interval)
+
+
+def load(
+    main: str | Path,
+    guide: str | Path | None = None,
+    uncond: str | Path | None = None,
+    *,
+    ema: float | None = None,
+    ema_guide: float | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    compile: bool = False,
+) -> Models:
+    """Read the networks (training folder, .safetensors, or published .pkl) and make them ready.
+
+    ema, ema_guide: widths to take from training folders, of main and of the guides (default: the widest stored one).
+    dtype: of the U-Net; None is float16 on a GPU and float32 on the CPU. Raises FileNotFoundError, or ValueError if the
+    networks make images of different shapes.
+    """
+    device, found, identity = torch.device(device), {}, {}
+    for name, path, width in (("main", main, ema), ("guide", guide, ema_guide), ("uncond", uncond, ema_guide)):
+        if path is None:
+            found[name] = None
+            continue
+        denoiser = official.load(path) if Path(path).suffix == ".pkl" else reconstruct.load(path, width)
+        if not isinstance(denoiser, network.Denoiser):
+            raise ValueError(f"{path} holds a 2D network: this command makes images")
+        identity[name] = {"path": str(path), "ema": width, "sha256": digest(denoiser)}
+        denoiser = denoiser.to(device).frozen(dtype or (torch.float16 if device.type == "cuda" else torch.float32))
+        if compile:
+            denoiser.compile()
+        found[name] = denoiser
+        if denoiser.img_shape != found["main"].img_shape:
+            raise ValueError(
+                f"{name} {path} makes images of shape {denoiser.img_shape}, main {main} of shape {found['main'].img_shape}: "
+                "a guide must be of the same kind"
+            )
+    return Models(**found, data=reconstruct.data_name(main), identity=identity)
+
+
+def digest(denoiser: network.Denoiser) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of all weights."""
+    out = hashlib.sha256()
+    for tensor in denoiser.state_dict().values():
+        out.update(tensor.contiguous().numpy().tobytes())
+    return out.hexdigest()[:16]

@@ -1,0 +1,67 @@
+"""Pairs of a main model and a guide to train with one command, and how a pair is then shown and measured.
+
+The guide of a pair is the paper's kind: fewer channels and less training [AG, section 5.1]. All models of the small sets
+are trained with a tenth of the labels withheld, so that the main model without its class also serves classifier-free
+guidance.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edm import network
+from edm.train import Config
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two training runs, and the sweep over guidance weights that closes them."""
+
+    main: Config
+    guide: Config
+    weights: tuple[float, ...] = (1.0, 1.25, 1.5, 2.0, 3.0)
+    count: int = 10_000  # images for each number of the sweep
+    num_steps: int = 32  # of the sampler
+    show: float = 2.0  # weight of the closing picture
+    ema: tuple[float | None, float | None] = (None, None)  # EMA widths of main and guide; None is the widest stored one
+
+    def replace(self, **changes) -> "Pair":
+        """The same pair with fields of both training runs changed."""
+        return dataclasses.replace(
+            self, main=dataclasses.replace(self.main, **changes), guide=dataclasses.replace(self.guide, **changes)
+        )
+
+
+def _shape(name: str, **changes) -> dict:
+    """Arguments of a network preset without those that the data set decides."""
+    decided = ("img_resolution", "img_channels", "label_dim")
+    return {k: v for k, v in (network.PRESETS[name] | changes).items() if k not in decided}
+
+
+_DIGITS = Config(
+    data="digits", network=_shape("digits"), images=120_064, batch=128, lr=0.01, lr_ref=400, lr_ramp=5_000,
+    P_std=1.4, label_dropout=0.1, snapshot=7_504,
+)  # fmt: skip
+_SMALL = Config(
+    data="fashion-mnist", network=_shape("img32"), images=4_000 * 1024, batch=1024, lr=0.01, lr_ref=1_000,
+    lr_ramp=100 * 1024, P_mean=-0.8, P_std=1.4, label_dropout=0.1, snapshot=100 * 1024, precision="bfloat16",
+)  # fmt: skip
+_IMG64 = Config(network=_shape("img64-s"), precision="float16", snapshot=8 * 2**20)
+_XS = dict(network=_shape("img64-xs"), lr=0.012, images=128 * 2**20)
+
+PAIRS: Mapping[str, Pair] = {
+    # 8 x 8: a few minutes on a laptop
+    "digits": Pair(
+        _DIGITS,
+        dataclasses.replace(_DIGITS, images=15_008, snapshot=7_504 // 8),
+        weights=(1.0, 1.5, 2.0, 3.0), count=500, num_steps=16,
+    ),
+    # 32 x 32: ten minutes on one large GPU
+    "fashion-mnist": Pair(_SMALL, dataclasses.replace(_SMALL, network=_shape("img32", model_channels=32), images=500 * 1024)),
+    "cifar10": Pair(
+        dataclasses.replace(_SMALL, data="cifar10"),
+        dataclasses.replace(_SMALL, data="cifar10", network=_shape("img32", model_channels=32), images=500 * 1024),
+    ),
+    # The paper's ImageNet-64 pair: EDM2-S, and XS trained an eighth as long. Days on eight large GPUs.
+    "img64": Pair(_IMG64, dataclasses.replace(_IMG64, **_XS), count=50_000, ema=(0.045, 0.110)),
+}  # fmt: skip
