@@ -131,7 +131,8 @@ class Block(nn.Module):
         """Attention with queries, keys and values of unit magnitude."""
         n, c, h, w = qkv.shape
         qkv = qkv.permute(0, 2, 3, 1).reshape(n, h * w, -1, CHANNELS_PER_HEAD, 3)  # tokens, heads, channels, (q, k, v)
-        q, k, v = unit_rms(qkv, dim=3).transpose(1, 2).unbind(-1)  # each [N, heads, tokens, channels]
+        qkv = unit_rms(qkv, dim=3).permute(4, 0, 1, 2, 3).contiguous()  # the fast kernels want channels side by side
+        q, k, v = qkv.transpose(2, 3)  # each [N, heads, tokens, channels]
         out = F.scaled_dot_product_attention(q, k, v)
         return out.transpose(1, 2).reshape(n, h, w, c // 3).permute(0, 3, 1, 2)
 
