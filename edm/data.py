@@ -9,11 +9,12 @@
 """
 
 import gzip
+import hashlib
 import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,19 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def in_order(self, batch_size: int = 256) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Every image once, as (images, labels) of at most batch_size."""
+        for start in range(0, len(self), batch_size):
+            yield self.images[start : start + batch_size], self.labels[start : start + batch_size]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Name, shape and a digest of the labels and of 100 images spread over the set: tells cached results apart."""
+        digest = hashlib.sha256(self.labels.tobytes())
+        for row in np.linspace(0, len(self) - 1, 100).astype(int):
+            digest.update(self.images[row].tobytes())
+        return f"{self.name} {self.images.shape} {digest.hexdigest()}"
 
     @property
     def channels(self) -> int:
@@ -94,7 +108,12 @@ def load(name: str, split: str = "train", folder: str | Path = "data") -> ImageS
 
 def to_float(images: np.ndarray | Tensor) -> Tensor:
     """uint8 pixels to float32 in [-1, 1]: x / 127.5 - 1. Any shape."""
-    return torch.as_tensor(images).float() / 127.5 - 1
+    return as_tensor(images).float() / 127.5 - 1
+
+
+def as_tensor(images: np.ndarray | Tensor) -> Tensor:
+    """Images as a tensor; a copy if they are memory-mapped read-only."""
+    return images if isinstance(images, Tensor) else torch.from_numpy(np.require(images, requirements=["C", "W"]))
 
 
 def to_uint8(images: Tensor) -> Tensor:

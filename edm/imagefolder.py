@@ -9,7 +9,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
@@ -98,6 +98,35 @@ def read_prepared(folder: str | Path) -> tuple[np.ndarray, np.ndarray, list[str]
             f"{path} holds {images.dtype} {images.shape}, but info.json says uint8 {shape}; prepare it again"
         )
     return images, labels, classes
+
+
+def read_images(folder: str | Path, batch_size: int = 256) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Generated images as they lie in a folder: (uint8 [n, C, H, W], labels [n]) a batch, sorted by name.
+
+    Images of class 7 lie in a subfolder named 7 or 0007; without such subfolders there are no labels (None). Gray
+    images stay gray. Raises FileNotFoundError without images, ValueError naming an image that cannot be read or whose
+    size differs.
+    """
+    folder = Path(folder)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise FileNotFoundError(f"no images ({', '.join(sorted(SUFFIXES))}) in {folder}")
+    labelled = all(path.parent.name.isdecimal() and path.parent != folder for path in paths)
+    shape = None
+    for start in range(0, len(paths), batch_size):
+        block, images = paths[start : start + batch_size], []
+        for path in block:
+            try:
+                with Image.open(path) as image:
+                    pixels = np.atleast_3d(np.asarray(image if image.mode == "L" else image.convert("RGB")))
+            except Exception as error:
+                raise ValueError(f"cannot read image {path} ({error}); generate it again") from error
+            shape = shape or pixels.shape
+            if pixels.shape != shape:
+                raise ValueError(f"{path} has shape {pixels.shape}, but the images before it have {shape}")
+            images.append(pixels.transpose(2, 0, 1))
+        labels = np.array([int(path.parent.name) for path in block]) if labelled else None
+        yield np.stack(images), labels
 
 
 def fit(image: Image.Image, resolution: int) -> np.ndarray:  # [3, resolution, resolution]
