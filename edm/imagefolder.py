@@ -18,6 +18,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from edm.checkpoint import write_json
+
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp"}
 LABEL_FILE = "dataset.json"  # optional in the source: {"labels": [["folder/name.png", 7], ...]}
 BLOCK = 512  # images between two notes of progress
@@ -47,7 +49,7 @@ def prepare(
         if done is None:
             return dest
         dest.mkdir(parents=True, exist_ok=True)
-        _write_json(dest / "progress.json", job | {"done": done})
+        write_json(dest / "progress.json", job | {"done": done})
         pool = stack.enter_context(ThreadPoolExecutor(workers or os.cpu_count()))
         bar = stack.enter_context(tqdm(total=len(names), initial=done, unit="image", disable=not progress))
         out = stack.enter_context(open(dest / "images.npy", "r+b" if done else "wb"))
@@ -61,8 +63,8 @@ def prepare(
                 bar.update()
             out.flush()
             os.fsync(out.fileno())
-            _write_json(dest / "progress.json", job | {"done": start + len(block)})
-    _write_json(dest / "info.json", job | {"source": source.name, "classes": classes, "labels": labels})
+            write_json(dest / "progress.json", job | {"done": start + len(block)})
+    write_json(dest / "info.json", job | {"source": source.name, "classes": classes, "labels": labels})
     (dest / "progress.json").unlink(missing_ok=True)
     return dest
 
@@ -190,9 +192,10 @@ def _label(source: Path, names: list[str], read) -> tuple[list[str], list[int], 
     folders = [PurePosixPath(name).parent for name in images]
     roots = sorted({str(folder.parent) for folder in folders if folder.name})
     if len(roots) != 1 or not all(folder.name for folder in folders):
+        places = sorted({"itself" if not folder.name else str(folder) for folder in folders})
         raise ValueError(
-            f"{source} must hold one folder per class, all in one place, but has images in {min(folders)} and "
-            f"{max(folders)}; prepare each split from its own folder"
+            f"{source} must hold one folder per class, all in one place, but has images in {places[0]}"
+            f"{f' and {places[-1]}' if len(places) > 1 else ''}; prepare each split from its own folder"
         )
     classes = sorted({folder.name for folder in folders})
     index = {name: i for i, name in enumerate(classes)}
@@ -232,10 +235,3 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return header.getvalue()
-
-
-def _write_json(path: Path, content: dict) -> None:
-    """Whole or not at all: a killed run leaves the old file or the new one."""
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(content))
-    os.replace(draft, path)

@@ -261,7 +261,7 @@ def test_prepare_killed_anywhere_ends_with_the_same_bytes(tmp_path):
         "f.fit = fit\nf.prepare(sys.argv[1], sys.argv[2], 8, workers=1, progress=False)\n"
     )
     decoded, kills = 0, 0
-    for stop_after in (1, 13, 30, 17, None):
+    for stop_after in (1, 30, None):
         command = [sys.executable, "-c", script, str(source), str(tmp_path / "killed")]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for _ in itertools.islice(process.stdout, stop_after):
@@ -273,7 +273,7 @@ def test_prepare_killed_anywhere_ends_with_the_same_bytes(tmp_path):
         if stop_after:
             with pytest.raises(FileNotFoundError, match="info.json is missing.* not finished"):
                 data.load(str(tmp_path / "killed"))
-    assert kills == 4 and decoded < 120 + 4 * 24  # what was written is not decoded again
+    assert kills == 2 and decoded < 120 + 2 * 24  # what was written is not decoded again
     assert (tmp_path / "killed" / "images.npy").read_bytes() == whole
     before = time.time_ns()
     data.prepare(source, tmp_path / "killed", 8, progress=False)  # finished: returns at once
@@ -332,6 +332,8 @@ def test_prepare_refuses_what_it_cannot_do_right(tmp_path):
     write_classes(tmp_path / "splits" / "val")
     with pytest.raises(ValueError, match="train/cat and val/eel; prepare each split"):
         data.prepare(tmp_path / "splits", tmp_path / "mixed", 8)
+    with pytest.raises(ValueError, match="one folder per class.* has images in itself;"):
+        data.prepare(source / "cat", tmp_path / "flat", 8)
 
 
 def test_prepared_splits_and_damage_to_them(tmp_path):
