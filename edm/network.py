@@ -123,14 +123,14 @@ class Denoiser(nn.Module):
     def frozen(self, dtype: torch.dtype | None = None) -> "Denoiser":
         """A copy for sampling: weights normalised once for all and stored in `dtype` (default: self.dtype).
 
-        On a GPU it is laid out channels-last, which convolutions prefer. It can be neither trained nor saved.
+        It is laid out channels-last, which convolutions prefer. It can be neither trained nor saved.
         """
         out = copy.deepcopy(self).eval().requires_grad_(False)
         out.dtype = dtype or self.dtype
         in_float32 = {out.unet.emb_noise, out.unet.emb_label, out.logvar_linear}  # at least
         for layer in out.linears():
             layer.freeze(torch.promote_types(out.dtype, torch.float32) if layer in in_float32 else out.dtype)
-        return out.to(memory_format=torch.channels_last) if self.unet.out_gain.is_cuda else out
+        return out.to(memory_format=torch.channels_last)
 
     def compile(self, **options) -> None:
         """Compile the whole U-Net in place, for fixed shapes; options go to `torch.compile`."""
