@@ -58,6 +58,13 @@ class PowerEMA:
             model.load_state_dict(state[std])
 
 
+def profile(std: float, t_end: float, times) -> np.ndarray:
+    """Weights of the average of width std at t_end for the given times, proportional to time^gamma, summing to 1."""
+    times = np.asarray(times, np.float64)
+    weights = np.where(times <= t_end, (times / t_end) ** std_to_exponent(std), 0)
+    return weights / weights.sum()
+
+
 def profile_dot(t_a, std_a, t_b, std_b) -> np.ndarray:
     """Inner product of the profiles (t_a, std_a) and (t_b, std_b), broadcast over arrays [EDM2, appendix C.2]."""
     exponents = np.vectorize(std_to_exponent, otypes=[np.float64])

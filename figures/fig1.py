@@ -50,7 +50,7 @@ def draw(result: Result):
 
 
 def caption(m: dict) -> str:
-    flown = f", {m['diverged']:.1%} flown off" if m["diverged"] else ""
+    flown = f", {m['diverged']:.2%} flown off" if m["diverged"] else ""
     return (
         f"outliers {m['outliers_99']:.1%}{flown}\n"
         f"branches: TV {m['branch_tv']:.3f}, leaves lost {m['leaves_lost']:.0f}/64\n"

@@ -15,7 +15,7 @@ ARM_NAMES = {
     "exact": "Ground truth", "none": "No guidance", "cfg": "CFG", "truncation": "Naive truncation",
     "autoguidance": "Autoguidance", "early": "Less trained only", "small": "Smaller only",
 }  # fmt: skip
-DENSITY = LinearSegmentedColormap.from_list("density", ["#FFFFFF", "#CFE3F1", SKY, BLUE, "#00263D"])
+DENSITY = LinearSegmentedColormap.from_list("density", ["#FFFFFF", "#DCEBF6", "#A9CFE8", "#5FA6D3", "#2B7BB9"])
 STYLE = {
     "font.size": 9, "axes.titlesize": 9, "figure.dpi": 100, "savefig.dpi": 200, "pdf.fonttype": 42, "axes.linewidth": 0.6,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "axes.spines.top": False, "axes.spines.right": False,
@@ -73,8 +73,9 @@ def contours(ax: Axes, axis_x, axis_y, log_density, levels, colour: str = INK, w
 
 
 def arrows(ax: Axes, xy, vectors, length: float, colour: str = INK) -> None:
-    """Vectors [N, 2] at points [N, 2], the median one `length` long."""
-    scale = length / max(np.median(np.linalg.norm(vectors, axis=1)), 1e-12)
+    """Vectors [N, 2] at points [N, 2], the median one `length` long, the longest cut to twice that."""
+    norms = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+    scale = (np.minimum(norms / np.median(norms), 2) * length / norms)[:, None]
     ax.quiver(
         *xy.T,
         *(vectors * scale).T,

@@ -1,0 +1,105 @@
+"""Speed of the 2D study against a straightforward formulation, measured in one run: `make bench` or `python -m tests.bench`.
+
+The baseline writes the mixture as it is defined (every component's 2x2 system solved for every point) and takes the model's score
+by differentiating twice. Both do one training iteration at batch 4096 on the same data; the runs alternate, medians count.
+"""
+
+import json
+import math
+import resource
+import time
+
+import torch
+
+from edm.sampler import sample, sigma_steps
+from toy2d import pretrained
+from toy2d.arms import draw_start
+from toy2d.fractal import fractal
+from toy2d.model import LogDensityMLP
+from toy2d.train import P_MEAN, P_STD, train, train_steps
+
+BATCH, REPEATS = 4096, 9
+
+
+def dense_score(mixture, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:  # [N, 2]
+    covariance = mixture.covariances + sigma[:, None, None, None] ** 2 * torch.eye(2)  # [N, K, 2, 2]
+    difference = mixture.means - x[:, None]  # [N, K, 2]
+    solved = torch.linalg.solve(covariance, difference)
+    log_joint = mixture.weights.log() - 0.5 * (difference * solved).sum(-1) - 0.5 * torch.linalg.det(covariance).log()
+    return (log_joint.softmax(1)[..., None] * solved).sum(1)
+
+
+class BaselineIteration:
+    """One training iteration, the straightforward way; call it."""
+
+    def __init__(self):
+        self.mixture, self.model = fractal("A"), LogDensityMLP(64)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.01, betas=(0.9, 0.99))
+        self.generator = torch.Generator().manual_seed(0)
+
+    def __call__(self) -> None:
+        sigma = (P_MEAN + P_STD * torch.randn(BATCH, generator=self.generator)).exp()
+        x = self.mixture.sample(BATCH, sigma, self.generator)
+        target = dense_score(self.mixture, x, sigma)
+        self.model.normalize_weights()
+        x.requires_grad_()
+        (score,) = torch.autograd.grad(self.model.log_density(x, sigma).sum(), x, create_graph=True)
+        loss = (sigma[:, None] ** 2 * (score - target) ** 2).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+
+def seconds(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def median(values) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def training_iteration() -> dict[str, float]:
+    baseline, ours = BaselineIteration(), train_steps(iterations=10**6)
+    plain = train_steps(iterations=10**6, compile=False)
+    first = {"compile_s": seconds(lambda: next(ours))}
+    for warm_up in (baseline, ours.__next__, plain.__next__):
+        warm_up()
+    times = {"baseline": [], "ours": [], "ours_uncompiled": []}
+    for _ in range(REPEATS):
+        times["baseline"].append(seconds(baseline))
+        times["ours"].append(median([seconds(ours.__next__) for _ in range(10)]))
+        times["ours_uncompiled"].append(median([seconds(plain.__next__) for _ in range(5)]))
+    medians = {f"{name}_ms": 1000 * median(values) for name, values in times.items()}
+    ratios = [b / o for b, o in zip(times["baseline"], times["ours"], strict=True)]
+    return first | medians | {"speedup": median(ratios), "speedup_uncompiled": medians["baseline_ms"] / medians["ours_uncompiled_ms"]}
+
+
+def check_same_answer() -> float:
+    """Largest relative difference between the two scores."""
+    mixture = fractal("A")
+    sigma = torch.linspace(-4, 2, 256).exp()
+    x = mixture.sample(256, sigma, torch.Generator().manual_seed(0))
+    ours, dense = mixture.score(x, sigma), dense_score(mixture, x, sigma)
+    return ((ours - dense).norm(dim=1) / dense.norm(dim=1)).max().item()
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    numbers = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    start, sigmas = draw_start(2**14), sigma_steps(32, sigma_max=5.0)
+    numbers["sample_exact_score_s"] = seconds(lambda: sample(fractal("A"), start, sigmas))
+    numbers["sample_model_s"] = seconds(lambda: sample(pretrained.load("main"), start, sigmas))
+    numbers["train_three_models_s"] = seconds(
+        lambda: [train(**pretrained.RECIPES[kind], progress=False) for kind in ("main", "guide", "uncond")]
+    )
+    numbers["peak_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    numbers["training_iteration"] = training_iteration()
+    numbers["score_difference"] = check_same_answer()
+    assert numbers["score_difference"] < 1e-2 and math.isfinite(numbers["training_iteration"]["speedup"])
+    print(json.dumps(numbers, indent=1))
+
+
+if __name__ == "__main__":
+    main()

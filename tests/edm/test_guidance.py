@@ -1,0 +1,97 @@
+"""Guidance is arithmetic: identities between its forms, and who is called when."""
+
+import math
+
+import pytest
+import torch
+
+from edm.denoiser import expand_sigma, score
+from edm.guidance import blend_weights, guide, guide_several, truncate, unconditional
+
+X = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+
+
+def main(x, sigma, labels=None):
+    return torch.tanh(x) if labels is None else torch.tanh(x) + labels
+
+
+def weak(x, sigma, labels=None):
+    return 0.5 * x
+
+
+def forbidden(x, sigma, labels=None):
+    raise AssertionError("the guide was evaluated")
+
+
+def test_weight_1_never_calls_the_guide():
+    torch.testing.assert_close(guide(main, forbidden, 1.0)(X, 0.3), main(X, 0.3), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("weight", [-1.0, 0.0, 0.5, 2.0, 3.5])
+def test_the_line(weight):
+    expected = weak(X, 0.3) + weight * (main(X, 0.3) - weak(X, 0.3))
+    torch.testing.assert_close(guide(main, weak, weight)(X, 0.3), expected)
+
+
+def test_in_scores_it_adds_the_ratio_s_gradient():
+    """grad log p1 + (w - 1) grad log(p1 / p0)."""
+    sigma, w = 0.7, 2.5
+    s1, s0 = score(main(X, sigma), X, sigma), score(weak(X, sigma), X, sigma)
+    torch.testing.assert_close(score(guide(main, weak, w)(X, sigma), X, sigma), s1 + (w - 1) * (s1 - s0))
+
+
+def test_labels_reach_both_and_unconditional_withholds_them():
+    labels = torch.ones(6, 1)
+    cfg = guide(main, unconditional(main), 2.0)(X, 0.3, labels)
+    torch.testing.assert_close(cfg, torch.tanh(X) + 2.0 * labels)
+
+
+def test_interval_is_open_below_and_closed_above():
+    guided = guide(main, weak, 2.0, interval=(0.1, 1.0))
+    full = guide(main, weak, 2.0)
+    for sigma, inside in ((0.1, False), (0.1001, True), (1.0, True), (1.001, False)):
+        torch.testing.assert_close(guided(X, sigma), (full if inside else main)(X, sigma))
+    torch.testing.assert_close(guide(main, forbidden, 2.0, interval=(0.1, 1.0))(X, 5.0), main(X, 5.0))
+    mixed = torch.tensor([0.05, 0.5, 2.0, 0.5, 0.1, 1.0])
+    expected = torch.where(((mixed > 0.1) & (mixed <= 1.0))[:, None], full(X, mixed), main(X, mixed))
+    torch.testing.assert_close(guided(X, mixed), expected)
+
+
+def test_several_guides_and_the_blend():
+    def other(x, sigma, labels=None):
+        return x**2
+
+    d, d1, d2 = main(X, 1.0), weak(X, 1.0), other(X, 1.0)
+    torch.testing.assert_close(
+        guide_several(main, [(weak, 2.0), (other, 1.5)])(X, 1.0), d + 1.0 * (d - d1) + 0.5 * (d - d2)
+    )
+    for alpha, expected in ((0.0, guide(main, weak, 3.0)), (1.0, guide(main, other, 3.0))):
+        w_uncond, w_weak = blend_weights(3.0, alpha)
+        torch.testing.assert_close(guide_several(main, [(weak, w_uncond), (other, w_weak)])(X, 1.0), expected(X, 1.0))
+    w_uncond, w_weak = blend_weights(3.0, 0.25)
+    assert (w_uncond - 1) + (w_weak - 1) == pytest.approx(2.0)
+
+
+def test_truncation_scales_the_score():
+    torch.testing.assert_close(score(truncate(main, 1.4)(X, 0.5), X, 0.5), 1.4 * score(main(X, 0.5), X, 0.5))
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf])
+def test_weights_that_are_no_numbers_are_refused(weight):
+    with pytest.raises(ValueError, match="finite"):
+        guide(main, weak, weight)
+    with pytest.raises(ValueError, match="finite"):
+        truncate(main, weight)
+
+
+def test_wrong_interval_and_alpha_are_refused():
+    with pytest.raises(ValueError, match="lo < hi"):
+        guide(main, weak, 2.0, interval=(1.0, 0.5))
+    with pytest.raises(ValueError, match="alpha"):
+        blend_weights(2.0, 1.5)
+
+
+@pytest.mark.parametrize("sigma", [-1.0, math.nan, math.inf, torch.tensor([0.1, -0.1, 1, 1, 1, 1]), torch.ones(5), torch.ones(2, 3)])
+def test_sigma_is_checked(sigma):
+    with pytest.raises(ValueError, match="sigma"):
+        expand_sigma(sigma, X)

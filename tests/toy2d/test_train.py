@@ -1,0 +1,89 @@
+"""Training: the rule, reproducibility, and models that come out as they should."""
+
+import math
+
+import pytest
+import torch
+
+from edm.ema import beta
+from toy2d.fractal import fractal
+from toy2d.train import learning_rate, score_loss, train, train_steps
+
+TINY = dict(hidden=16, batch=256, compile=False)
+
+
+def test_learning_rate():
+    assert learning_rate(0) == learning_rate(512) == 0.01
+    assert learning_rate(2048) == pytest.approx(0.005)
+
+
+def test_the_loss_falls_towards_the_exact_score():
+    losses = train("A", 16, 400, batch=256, compile=False, progress=False).losses
+    assert sum(losses[-50:]) / 50 < 0.6 * sum(losses[:20]) / 20
+    exact, x = fractal("A"), fractal("A").sample(100, 0.2, torch.Generator().manual_seed(0))
+    sigma = torch.full((100, 1), 0.2)
+
+    class Exact:
+        def log_density_and_score(self, x, sigma):
+            return exact.log_prob_and_score(x, sigma[:, 0])
+
+    assert score_loss(Exact(), x, sigma, exact.score(x, 0.2)).item() == 0
+
+
+def test_same_seed_same_bits():
+    first, again, other = (train("A", 16, 20, seed=s, batch=256, compile=False, progress=False) for s in (3, 3, 4))
+    assert first.losses == again.losses and first.losses != other.losses
+    for a, b in zip(first.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_steps_force_the_weights_and_track_the_average():
+    averaged = None
+    for state in train_steps(iterations=5, **TINY):
+        weight = state.model.layers[2].weight.detach()
+        if averaged is not None:
+            averaged = averaged.lerp(weight, 1 - beta(0.010, state.iteration, 1))
+        else:
+            averaged = weight.clone()
+        torch.testing.assert_close(state.ema.layers[2].weight, averaged)
+        assert (weight.norm(dim=1) / math.sqrt(16) - 1).abs().max() < 0.1  # one Adam step after the forcing
+    assert state.iteration == 5 and state.loss.isfinite()
+
+
+def test_snapshots_are_the_run_s_own_past():
+    long = train("A", 16, 12, batch=256, compile=False, progress=False, snapshot_every=6)
+    short = train("A", 16, 6, batch=256, compile=False, progress=False)
+    assert sorted(long.snapshots) == [6, 12]
+    for name, value in short.model.state_dict().items():
+        assert torch.equal(long.snapshots[6][name], value)
+
+
+def test_compiled_and_plain_training_agree():
+    from toy2d.train import can_compile
+
+    if not can_compile("cpu"):
+        pytest.skip("no compiler here")
+    options = dict(batch=512, progress=False)
+    plain, compiled = (train("A", 16, 10, compile=c, **options).losses for c in (False, True))
+    torch.testing.assert_close(torch.tensor(compiled), torch.tensor(plain), rtol=1e-3, atol=0)
+
+
+def test_works_without_a_compiler(monkeypatch):
+    from toy2d import train as module
+
+    def broken(*args, **kwargs):
+        raise RuntimeError("InvalidCxxCompiler")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    module.can_compile.cache_clear()
+    with pytest.warns(UserWarning, match="without it"):
+        losses = train("A", 16, 3, batch=64, progress=False).losses
+    module.can_compile.cache_clear()
+    assert len(losses) == 3
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="iterations"):
+        train(iterations=0)
+    with pytest.raises(ValueError, match="unknown class"):
+        train("X", iterations=1)
