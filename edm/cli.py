@@ -7,7 +7,7 @@ import torch
 
 from edm import commands, distributed
 from edm.generate import KINDS
-from edm.official import BASE_URL, PRESETS
+from edm.official import BASE_URL, PRESETS, RefusedPickle
 from edm.presets import PAIRS
 
 OVERVIEW = """\
@@ -261,9 +261,9 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     try:
         return args.run(args) or 0
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         message = "out of GPU memory: take a smaller --batch (sampling) or --micro-batch (training)"
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, RefusedPickle) as error:
         message = " ".join(str(error).split())
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)

@@ -75,7 +75,7 @@ def train_in_folder(
                 )
             if world.main and due(config.snapshot):
                 save_snapshots(folder, training)
-            if world.main and due(grid_every):
+            if world.main and before // grid_every < step.images // grid_every:
                 draw(folder / f"grid-{step.images:010d}.png", training)
             if world.main and (late or due(checkpoint_every)):
                 checkpoint.save(folder, step.images, training.tensors(), {"config": as_json(config)})
