@@ -144,7 +144,7 @@ def evaluate(args: argparse.Namespace) -> None:
         numbers = evaluate_features(collect(measure_by.extractor, batches), measure_by.real)
         path = Path(args.out or Path(args.images, "evaluate.json"))
         write_json(
-            path, dict(images=args.images, features=measure_by.extractor.name, floor=measure_by.floor, **numbers)
+            path, dict(folder=args.images, features=measure_by.extractor.name, floor=measure_by.floor, **numbers)
         )
         tqdm.write("\n".join(f"{key:<20}{value:10.4f}" for key, value in numbers.items()))
         tqdm.write(f"{path}: complete{floor_text(measure_by)}")

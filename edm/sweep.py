@@ -87,6 +87,5 @@ def read_folder(folder: str | Path, batch: int = 256) -> Iterator[tuple[torch.Te
     paths = nested or flat
     if not paths:
         raise FileNotFoundError(f"no images (CLASS/SEED.png) in {folder}: make them with `python -m edm sample`")
-    for start in range(0, len(paths), batch):
-        part = paths[start : start + batch]
-        yield read_images(part), torch.tensor([int(p.parent.name) for p in part]) if nested else None
+    parts = [paths[start : start + batch] for start in range(0, len(paths), batch)]
+    return ((read_images(part), torch.tensor([int(p.parent.name) for p in part]) if nested else None) for part in parts)

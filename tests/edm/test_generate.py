@@ -165,7 +165,7 @@ def test_torchrun_shares_a_folder(tmp_path, main):
 
 def test_read_folder_names_the_damaged_file(tmp_path, main):
     with pytest.raises(FileNotFoundError, match="no images"):
-        next(sweep.read_folder(tmp_path))
+        sweep.read_folder(tmp_path)
     write_folder(tmp_path, main, range(2), SHAPE, [0, 1], settings={}, sigmas=SIGMAS)
     image_path(tmp_path, 1, 1).write_bytes(b"<html>")
     with pytest.raises(ValueError, match="000001.png is not a readable image"):
