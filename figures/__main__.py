@@ -11,11 +11,11 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from figures import common, fig1, fig2, fig9, flow, table  # noqa: E402 (the backend comes first)
+from figures import common, density, fig1, fig2, fig9, flow, table  # noqa: E402 (the backend comes first)
 from toy2d import pretrained  # noqa: E402
 from toy2d.arms import AUTOGUIDANCE_W  # noqa: E402
 
-FIGURES: dict[str, ModuleType] = {"fig1": fig1, "fig2": fig2, "fig9": fig9, "flow": flow, "table": table}
+FIGURES: dict[str, ModuleType] = dict(fig1=fig1, fig2=fig2, fig9=fig9, flow=flow, table=table, density=density)
 
 EXAMPLES = """examples:
   python -m figures all                  everything below into figures/out, about 3 minutes on 2 cores
@@ -31,8 +31,10 @@ def parser() -> argparse.ArgumentParser:
         "python -m figures", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("names", nargs="+", metavar="NAME", help=", ".join([*FIGURES, "all", "list"]))
-    p.add_argument("--seed", type=int, default=0, help="training seed of the models (default: 0)")
-    p.add_argument("--w", type=float, default=AUTOGUIDANCE_W, help="autoguidance weight (default: 3, the paper's)")
+    p.add_argument("--seed", type=int, default=0, help="training seed of the models; `table` shows all (default: 0)")
+    p.add_argument(
+        "--w", type=float, default=AUTOGUIDANCE_W, help="autoguidance weight, not in table (default: 3, the paper's)"
+    )
     p.add_argument("--noise-seed", type=int, default=0, help="seed of the starting points (default: 0)")
     p.add_argument("--out", type=Path, default=common.OUT, help="folder to write to (default: figures/out)")
     p.add_argument("--redraw", action="store_true", help="draw again from the stored results")

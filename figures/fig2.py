@@ -1,4 +1,4 @@
-"""Figure 2 of the paper: why a weaker guide helps. Densities, their ratio and its pull at one noise level, and what becomes of samples.
+"""Figure 2 of the paper: why a weaker guide helps. Densities, their ratio and its pull, and what becomes of samples.
 
 Upper row: CFG, as in the paper. Lower row: the same with the autoguidance guide, and the true density and trajectories to compare.
 """

@@ -1,7 +1,7 @@
 """Exact measurements of 2D samples: quality and coverage against the true distribution of class A.
 
-Every number stands beside its floor, its value for as many true samples. Samples that flew off (`diverged`) are counted and then left
-out of all other numbers: a handful at radius 15 would decide every mean.
+Every number stands beside its floor, its value for as many true samples. Samples that flew off (`diverged`) are counted and
+then left out of all other numbers: a handful at radius 15 would decide every mean.
 """
 
 import math

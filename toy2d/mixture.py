@@ -146,7 +146,7 @@ def _log_joint(x: Tensor, variance: Tensor, g: Groups) -> Tensor:  # [N, M, G]
 def log_prob_and_score(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  # [N], [N, 2]
     """Log density and score of the mixture noised by `variance` [N]: a pure function, which is what training compiles."""
     joint = _log_joint(x, variance, g)
-    top = joint.amax((1, 2), keepdim=True)
+    top = joint.detach().amax((1, 2), keepdim=True)  # a constant that cancels: no gradient through it
     e = joint.sub_(top).exp_()
     p, q, a, b = _coordinates(x, variance, g)
     mass = e.sum(1)  # [N, G]

@@ -24,7 +24,9 @@ def test_components(classes):
 
 
 @pytest.mark.parametrize("classes", CLASSES)
-@pytest.mark.parametrize("dtype, log_prob_error, score_error", [(torch.float64, 1e-10, 1e-10), (torch.float32, 1e-5, 5e-4)])
+@pytest.mark.parametrize(
+    "dtype, log_prob_error, score_error", [(torch.float64, 1e-10, 1e-10), (torch.float32, 1e-5, 5e-4)]
+)
 def test_log_prob_and_score(classes, dtype, log_prob_error, score_error):
     x, sigma = torch.tensor(REFERENCE["x"], dtype=dtype), torch.tensor(REFERENCE["sigma"], dtype=dtype)
     mixture = fractal(classes)
@@ -45,6 +47,8 @@ def test_score_is_the_gradient_and_the_denoiser_follows():
     (gradient,) = torch.autograd.grad(dense_log_prob(mixture, x, sigma).sum(), x)
     torch.testing.assert_close(mixture.score(x.detach(), sigma), gradient)
     torch.testing.assert_close(mixture(x.detach(), sigma), x.detach() + sigma**2 * gradient)
+    (through_ours,) = torch.autograd.grad(mixture.log_prob(x, sigma).sum(), x)
+    torch.testing.assert_close(through_ours, gradient)
 
 
 def dense_log_prob(mixture, x, sigma):
@@ -79,7 +83,9 @@ def test_samples_have_the_moments_and_branches_of_the_mixture():
     mixture, n, sigma = fractal("A"), 40000, 0.2
     x = mixture.sample(n, sigma, torch.Generator().manual_seed(3)).double()
     mean = (mixture.weights[:, None] * mixture.means).sum(0).double()
-    second = (mixture.weights[:, None, None] * (mixture.covariances + mixture.means[:, :, None] * mixture.means[:, None])).sum(0)
+    second = (
+        mixture.weights[:, None, None] * (mixture.covariances + mixture.means[:, :, None] * mixture.means[:, None])
+    ).sum(0)
     covariance = second - torch.outer(mean, mean) + sigma**2 * torch.eye(2)
     torch.testing.assert_close(x.mean(0), mean, rtol=0, atol=0.01)
     torch.testing.assert_close(torch.cov(x.T), covariance.double(), rtol=0, atol=0.01)

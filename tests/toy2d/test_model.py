@@ -15,7 +15,9 @@ REFERENCE = np.load(Path(__file__).parents[1] / "data" / "toy_models.npz")
 
 
 def reference_model(name: str) -> LogDensityMLP:
-    state = {k.removeprefix(f"{name}/"): torch.tensor(REFERENCE[k]) for k in REFERENCE.files if k.startswith(f"{name}/")}
+    state = {
+        k.removeprefix(f"{name}/"): torch.tensor(REFERENCE[k]) for k in REFERENCE.files if k.startswith(f"{name}/")
+    }
     model = LogDensityMLP(state["layers.0.weight"].shape[0])
     model.load_state_dict(state)
     return model.requires_grad_(False)
@@ -24,7 +26,10 @@ def reference_model(name: str) -> LogDensityMLP:
 @pytest.mark.parametrize("name", ["main", "guide", "uncond"])
 def test_density_and_score(name):
     model, x, sigma = reference_model(name), torch.tensor(REFERENCE["x"]), torch.tensor(REFERENCE["sigma"])
-    for got, expected in ((model.log_density(x, sigma), f"{name}_log_density"), (model.score(x, sigma), f"{name}_score")):
+    for got, expected in (
+        (model.log_density(x, sigma), f"{name}_log_density"),
+        (model.score(x, sigma), f"{name}_score"),
+    ):
         assert got.shape == REFERENCE[expected].shape
         assert abs(got.numpy() - REFERENCE[expected]).max() < 1e-5 * abs(REFERENCE[expected]).max()
 

@@ -41,10 +41,7 @@ def test_steps_force_the_weights_and_track_the_average():
     averaged = None
     for state in train_steps(iterations=5, **TINY):
         weight = state.model.layers[2].weight.detach()
-        if averaged is not None:
-            averaged = averaged.lerp(weight, 1 - beta(0.010, state.iteration, 1))
-        else:
-            averaged = weight.clone()
+        averaged = weight.clone() if averaged is None else averaged.lerp(weight, 1 - beta(0.010, state.iteration, 1))
         torch.testing.assert_close(state.ema.layers[2].weight, averaged)
         assert (weight.norm(dim=1) / math.sqrt(16) - 1).abs().max() < 0.1  # one Adam step after the forcing
     assert state.iteration == 5 and state.loss.isfinite()

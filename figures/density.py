@@ -1,0 +1,119 @@
+"""What does guidance really sample? The density its ODE produces, against the product it is named after, and against the truth.
+
+Upper row: the density q of the samples, exact by change of variables. Lower row: p1 (p1 / p0)^(w - 1), whose score guidance
+follows at each noise level; it is not what comes out, because these densities are not heat diffusions of each other.
+"""
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from edm.guidance import guide
+from edm.sampler import sample
+from figures.common import Result, grid, image
+from figures.fig1 import CENTRE, HALF_WIDTH
+from toy2d import metrics, plots, pretrained
+from toy2d.arms import AUTOGUIDANCE_W, CFG_W, draw_start
+from toy2d.fractal import fractal
+from toy2d.likelihood import SIGMA_END, levels, log_density
+
+ARMS = ("none", "cfg", "autoguidance")
+NORMALISER_PIXELS = 500  # 0.005 a pixel: half of SIGMA_END
+
+
+def compute(
+    seed=0, w=AUTOGUIDANCE_W, noise_seed=0, folder=pretrained.FOLDER, *, seeds=None, n=1024, pixels=128
+) -> Result:
+    """seed: training seed of the maps; seeds: those of the numbers (default: all in `folder`); n: points for each number."""
+    seeds = pretrained.seeds(folder) if seeds is None else list(seeds)
+    weights = {"none": 1.0, "cfg": CFG_W, "autoguidance": w}
+    axis_x, axis_y, xy = grid(CENTRE, HALF_WIDTH, pixels)
+    arrays = {"axis_x": axis_x, "axis_y": axis_y, "truth": image(fractal("A").log_prob(xy, SIGMA_END))}
+    runs = {arm: [] for arm in ARMS}
+    with tqdm(total=len(ARMS) * (len(seeds) + 1), desc="density", unit="arm") as bar:
+        for arm in ARMS:
+            denoiser, product = models(arm, weights[arm], seed, folder)
+            arrays[f"q_{arm}"] = image(log_density(denoiser, xy, fractal("A").log_prob))
+            arrays[f"product_{arm}"] = image(product(xy)) - log_normaliser(product)
+            bar.update()
+            for s in seeds:
+                start = draw_start(n, noise_seed + s)
+                runs[arm].append(measure(*models(arm, weights[arm], s, folder), start, noise_seed + s))
+                bar.update()
+    numbers = {
+        "seed": seed,
+        "seeds": seeds,
+        "noise_seed": noise_seed,
+        "n": n,
+        "w": weights,
+        "sigma": SIGMA_END,
+        "runs": runs,
+    }
+    return Result(numbers, {k: v.astype("float32") for k, v in arrays.items()})
+
+
+def models(arm: str, w: float, seed: int, folder):
+    """The guided denoiser, and the unnormalised log density p1 (p1 / p0)^(w - 1) at SIGMA_END."""
+    main = pretrained.load("main", seed, folder)
+    if arm == "none":
+        return main, lambda x: main.log_density(x, SIGMA_END)
+    weak = pretrained.load({"cfg": "uncond", "autoguidance": "guide"}[arm], seed, folder)
+
+    def product(x):
+        return w * main.log_density(x, SIGMA_END) - (w - 1) * weak.log_density(x, SIGMA_END)
+
+    return guide(main, weak, w), product
+
+
+def log_normaliser(log_product) -> float:
+    """Log of its integral over the square of radius 1.5 around the middle of class A, by quadrature."""
+    half = 1.5
+    values = log_product(grid(CENTRE, half, NORMALISER_PIXELS)[2]).double()
+    return (values.logsumexp(0) + 2 * math.log(2 * half / NORMALISER_PIXELS)).item()
+
+
+def measure(denoiser, product, start: torch.Tensor, seed: int) -> dict[str, float]:
+    """Kullback-Leibler divergences in nats: samples from truth, truth from samples, samples from the product."""
+    truth = fractal("A")
+    x = sample(denoiser, start, levels())
+    x = x[x.norm(dim=1) < metrics.DIVERGED_RADIUS]
+    log_q = log_density(denoiser, x, truth.log_prob)
+    true = truth.sample(len(start), SIGMA_END, torch.Generator().manual_seed(seed))
+    missed = truth.log_prob(true, SIGMA_END) - log_density(denoiser, true, truth.log_prob)
+    return {
+        "diverged": 1 - len(x) / len(start),
+        "kl_q_p": (log_q - truth.log_prob(x, SIGMA_END)).double().mean().item(),
+        "kl_p_q": missed.double().mean().item(),
+        "kl_q_product": (log_q - product(x)).double().mean().item() + log_normaliser(product),
+    }
+
+
+def draw(result: Result):
+    a, numbers = result.arrays, result.numbers
+    axis = a["axis_x"], a["axis_y"]
+    with plots.style():
+        figure, axes = plt.subplots(2, 4, figsize=(12.0, 6.4), layout="constrained")
+        for ax in axes.flat:
+            plots.window(ax, CENTRE, HALF_WIDTH)
+        plots.density(axes[0, 0], *axis, a["truth"])
+        axes[0, 0].set_title(f"truth, σ = {numbers['sigma']:g}")
+        axes[1, 0].set_visible(False)
+        for (upper, lower), arm in zip(axes.T[1:], ARMS, strict=True):
+            for ax, name in ((upper, f"q_{arm}"), (lower, f"product_{arm}")):
+                plots.density(ax, *axis, a[name])
+                plots.contours(ax, *axis, a["truth"], levels=[a["truth"].max() - 4.6], colour=plots.GREY, width=0.6)
+            w = numbers["w"][arm]
+            upper.set_title(f"sampled: {plots.ARM_NAMES[arm]}" + (f", $w$ = {w:g}" if w != 1 else ""))
+            lower.set_title("$p_1$ of the model" if w == 1 else "$p_1 (p_1 / p_0)^{w-1}$")
+            runs = numbers["runs"][arm]
+            upper.set_xlabel(f"KL(q‖p) {spread(runs, 'kl_q_p')}, KL(p‖q) {spread(runs, 'kl_p_q')}", fontsize=8)
+            lower.set_xlabel(f"KL(q‖this) {spread(runs, 'kl_q_product')}", fontsize=8)
+    return figure
+
+
+def spread(runs: list[dict], key: str) -> str:
+    values = np.array([m[key] for m in runs])
+    return f"{values.mean():.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
