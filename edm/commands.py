@@ -24,7 +24,7 @@ UNFINISHED = 3  # exit code of a training command that --minutes stopped
 
 def train(args: argparse.Namespace) -> int:
     world = distributed.join(args.device)
-    pair, out, begin = pair_from(args), Path(args.out or f"runs/{args.preset}"), time.monotonic()
+    pair, out, begin = pair_from(args, world.device), Path(args.out or f"runs/{args.preset}"), time.monotonic()
     if world.main:
         data.load(pair.main.data, "train", args.data_folder)  # one process downloads, the others find it
     world.wait()
@@ -56,11 +56,13 @@ def train(args: argparse.Namespace) -> int:
     return 0 if rows is not None else unfinished()
 
 
-def pair_from(args: argparse.Namespace) -> Pair:
-    """The preset's pair with the changes that the options ask for."""
+def pair_from(args: argparse.Namespace, device: torch.device) -> Pair:
+    """The preset's pair with the changes that the options ask for; without a GPU always in float32."""
     pair = PAIRS[args.preset]
     names = ("data", "batch", "lr", "label_dropout", "precision", "seed")
     changes = {name: value for name in names if (value := getattr(args, name)) is not None}
+    if device.type == "cpu":
+        changes["precision"] = args.precision or "float32"
     if args.images is None:
         return pair.replace(**changes)
     share = args.images / pair.main.images

@@ -39,8 +39,8 @@ def _shape(name: str, **changes) -> dict:
 
 
 _DIGITS = Config(
-    data="digits", network=_shape("digits"), images=120_064, batch=128, lr=0.01, lr_ref=400, lr_ramp=5_000,
-    P_std=1.4, label_dropout=0.1, snapshot=7_504,
+    data="digits", network=_shape("digits"), images=1_100 * 128, batch=128, lr=0.02, lr_ref=300, lr_ramp=5_000,
+    P_std=1.4, label_dropout=0.1, snapshot=50 * 128,
 )  # fmt: skip
 _SMALL = Config(
     data="fashion-mnist", network=_shape("img32"), images=4_000 * 1024, batch=1024, lr=0.01, lr_ref=1_000,
@@ -53,8 +53,8 @@ PAIRS: Mapping[str, Pair] = {
     # 8 x 8: a few minutes on a laptop
     "digits": Pair(
         _DIGITS,
-        dataclasses.replace(_DIGITS, images=15_008, snapshot=7_504 // 8),
-        weights=(1.0, 1.5, 2.0, 3.0), count=500, num_steps=16,
+        dataclasses.replace(_DIGITS, images=150 * 128, seed=1),
+        weights=(1.0, 1.25, 1.5, 2.0, 3.0), count=500, num_steps=12,
     ),
     # 32 x 32: ten minutes on one large GPU
     "fashion-mnist": Pair(_SMALL, dataclasses.replace(_SMALL, network=_shape("img32", model_channels=32), images=500 * 1024)),
@@ -63,5 +63,5 @@ PAIRS: Mapping[str, Pair] = {
         dataclasses.replace(_SMALL, data="cifar10", network=_shape("img32", model_channels=32), images=500 * 1024),
     ),
     # The paper's ImageNet-64 pair: EDM2-S, and XS trained an eighth as long. Days on eight large GPUs.
-    "img64": Pair(_IMG64, dataclasses.replace(_IMG64, **_XS), count=50_000, ema=(0.045, 0.110)),
+    "img64": Pair(_IMG64, dataclasses.replace(_IMG64, **_XS), weights=(1.0, 1.7), ema=(0.045, 0.110)),
 }  # fmt: skip

@@ -70,7 +70,7 @@ def train_in_folder(
             log.add(step)
             late = False
             if due(max(config.images // 200, config.batch)):
-                bar.set_postfix_str(log.write(step))
+                bar.set_postfix_str(log.write(step), refresh=False)
                 late = minutes is not None and bool(
                     world.sum(torch.tensor(time.monotonic() - begin > 60 * minutes).to(world.device).float())
                 )
@@ -137,6 +137,7 @@ class Log:
 
     def __init__(self, path: Path, images: int, world: World):
         self.path, self.world, self.last = path, world, (images, time.monotonic())
+        self.levels = torch.tensor(LEVELS, device=world.device)
         self.sums = torch.zeros(2, len(LEVELS) + 1, device=world.device)  # loss and count at each noise level
         if world.main:
             lines = path.read_text().splitlines(keepends=True) if path.exists() else []
@@ -144,7 +145,7 @@ class Log:
             checkpoint.write_atomic(path, "".join(kept).encode())
 
     def add(self, step: Step) -> None:
-        level = torch.bucketize(step.sigma, torch.tensor(LEVELS, device=step.sigma.device))
+        level = torch.bucketize(step.sigma, self.levels)
         self.sums.index_add_(1, level, torch.stack([step.loss, torch.ones_like(step.loss)]))
 
     def write(self, step: Step) -> str:

@@ -141,7 +141,7 @@ def steps(training: Training, image_set: data.ImageSet, *, world: World | None =
     module = TrainingLoss(training.denoiser)
     if compile:
         module.compile(dynamic=False)
-    parallel = DistributedDataParallel(module) if world.size > 1 else module
+    parallel = DistributedDataParallel(module, broadcast_buffers=False) if world.size > 1 else module
     batches = data.batches(
         image_set, config.batch, config.seed, start=training.images, rank=world.rank, world_size=world.size
     )
@@ -154,9 +154,10 @@ def steps(training: Training, image_set: data.ImageSet, *, world: World | None =
         training.denoiser.normalize_weights()
         training.optimizer.zero_grad(set_to_none=True)
         losses = []
-        for part in torch.arange(share, device=training.device).split(micro):
-            last = part[-1] == share - 1
-            torch.manual_seed(int(counter.bits(config.seed, STREAMS["dropout"], positions[part[:1]])))
+        for start in range(0, share, micro):
+            part, last = slice(start, start + micro), start + micro == share
+            first = torch.tensor([training.images + world.rank * share + start])
+            torch.manual_seed(int(counter.bits(config.seed, STREAMS["dropout"], first)))
             with nullcontext() if last or world.size == 1 else parallel.no_sync():
                 loss = parallel(images[part], sigma[part], noise[part], labels[part])  # [n, C, H, W]
                 # Sum over pixels, mean over the whole batch; DDP averages over processes, hence its size.
