@@ -136,7 +136,7 @@ def add_train(commands_) -> None:
     p.add_argument("--lr", type=float, help="learning rate alpha")
     p.add_argument("--label-dropout", type=float, help="share of images without their class; 1 trains without classes")
     p.add_argument("--precision", choices=("float32", "bfloat16", "float16"), help="of the network (CPU: float32)")
-    p.add_argument("--seed", type=int, help="of weights and of training (default: 0)")
+    p.add_argument("--seed", type=int, help="of the main model's run; the guide takes the next (default: 0)")
     p.add_argument("--minutes", type=float, help="stop with a checkpoint after so long")
     machine(p)
     p.set_defaults(run=commands.train)
@@ -161,7 +161,7 @@ def add_prepare(commands_) -> None:
 def add_sample(commands_) -> None:
     p = command(commands_, "sample", "make images, guided or not", SAMPLE)
     networks(p)
-    p.add_argument("--guidance", choices=KINDS, default="autoguidance", help="method (default: autoguidance)")
+    p.add_argument("--guidance", choices=KINDS, help="method (default: autoguidance if there is a guide)")
     p.add_argument("--weight", type=float, help="guidance weight, 1 is none (default: 2, or that of --preset)")
     p.add_argument("--seeds", type=integers, default=list(range(80)), metavar="LIST", help="such as 0-79 (the default)")
     p.add_argument(

@@ -59,7 +59,10 @@ def train(args: argparse.Namespace) -> int:
 def pair_from(args: argparse.Namespace, device: torch.device) -> Pair:
     """The preset's pair with the changes that the options ask for; without a GPU always in float32."""
     pair = PAIRS[args.preset]
-    names = ("data", "batch", "lr", "label_dropout", "precision", "seed")
+    if args.seed is not None:  # the two runs stay independent
+        guide = dataclasses.replace(pair.guide, seed=args.seed + pair.guide.seed - pair.main.seed)
+        pair = dataclasses.replace(pair, main=dataclasses.replace(pair.main, seed=args.seed), guide=guide)
+    names = ("data", "batch", "lr", "label_dropout", "precision")
     changes = {name: value for name in names if (value := getattr(args, name)) is not None}
     if device.type == "cpu":
         changes["precision"] = args.precision or "float32"
@@ -121,10 +124,11 @@ def sample(args: argparse.Namespace) -> None:
     world = distributed.join(args.device)
     found, weight = load_networks(args, world)
     weight = weight if args.weight is None else args.weight
-    denoiser = found.guided(args.guidance, weight, args.alpha, args.interval)
-    name = args.preset or f"{args.guidance}{'' if args.guidance == 'none' else f'-{weight:g}'}"
+    kind = args.guidance or ("none" if found.guide is None else "autoguidance")
+    denoiser = found.guided(kind, weight, args.alpha, args.interval)
+    name = args.preset or ("none" if kind == "none" else f"{kind}-{weight:g}")
     out, classes = Path(args.out or f"runs/samples/{name}"), found.classes(args.classes)
-    settings = dict(networks=found.identity, guidance=args.guidance, weight=weight, alpha=args.alpha)
+    settings = dict(networks=found.identity, guidance=kind, weight=weight, alpha=args.alpha)
     settings |= dict(interval=args.interval, steps=args.steps, precision=args.precision, data=found.data)
     options = dict(sigmas=sampler.sigma_steps(args.steps), batch=args.batch)
     write_folder(out, denoiser, args.seeds, found.shape, classes, settings=settings, world=world, **options)

@@ -19,7 +19,7 @@ class Models:
     guide: network.Denoiser | None
     uncond: network.Denoiser | None
     data: str | None  # data set of the training, None if the file does not say
-    identity: dict  # of every network: path, EMA width, digest of its weights
+    identity: dict[str, str]  # digest of the weights of each network
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -29,9 +29,8 @@ class Models:
         """The classes to sample: those wanted, or all; None for a network without classes. ValueError for unknown ones."""
         known = range(self.main.label_dim)
         if wanted and (bad := [c for c in wanted if c not in known]):
-            raise ValueError(
-                f"class {bad[0]} does not exist: the network knows 0 to {len(known) - 1} ({len(known)} classes)"
-            )
+            knows = f"classes 0 to {len(known) - 1}" if known else "no classes: leave out --classes"
+            raise ValueError(f"class {bad[0]} does not exist: the network knows {knows}")
         return (wanted or list(known)) or None
 
     def guided(self, kind: str, weight: float, alpha: float = 0.5, interval=None) -> Denoiser:
@@ -64,7 +63,7 @@ def load(
         denoiser = official.load(path) if Path(path).suffix == ".pkl" else reconstruct.load(path, width)
         if not isinstance(denoiser, network.Denoiser):
             raise ValueError(f"{path} holds a 2D network: this command makes images")
-        identity[name] = {"path": str(path), "ema": width, "sha256": digest(denoiser)}
+        identity[name] = digest(denoiser)
         denoiser = denoiser.to(device).frozen(dtype or (torch.float16 if device.type == "cuda" else torch.float32))
         if compile:
             denoiser.compile()

@@ -74,7 +74,7 @@ def load(path: str | Path, std: float | None = None, images: int | None = None) 
     """
     path = Path(path)
     if path.is_dir():
-        return reconstruct(path, std or max(s.std for s in snapshots(path)), images)
+        return reconstruct(path, max(s.std for s in snapshots(path)) if std is None else std, images)
     if not path.exists():
         raise FileNotFoundError(f"no network at {path}: train one with `python -m edm train`, or give another path")
     if std is not None or images is not None:

@@ -141,7 +141,7 @@ def test_sample_then_evaluate_the_folder(pair, capsys):
     assert "made otherwise (weight 1.5 -> 2.5)" in fails(capsys, "sample", "--weight", "2.5", "--out", "out", *options)
     assert "class 10 does not exist" in fails(capsys, "sample", "--classes", "10", "--out", "other", *options)
     assert "finite, got nan" in fails(capsys, "sample", "--weight", "nan", "--out", "other", *options)
-    assert "2D" not in fails(capsys, "sample", "--ema", "0.5", "--out", "other", *options)
+    assert "must lie in (0, 0.29), got 0.5" in fails(capsys, "sample", "--ema", "0.5", "--out", "other", *options)
 
 
 def test_images_of_unknown_origin_need_data(tmp_path, capsys):
@@ -193,8 +193,12 @@ def test_reconstruct_writes_a_network_to_sample_from(pair):
     assert cli.main(["reconstruct", "--ema", "0.08"]) == 0
     path = pair / "runs/digits/main/network-0.080.safetensors"
     assert network.metadata(path)["extra"] == {"images": 192, "std": 0.08, "data": "digits"}
-    options = ["--guidance", "none", "--steps", "3", "--seeds", "0-3", "--device", "cpu"]
-    assert cli.main(["sample", "--main", str(path), "--out", "rec", *options]) == 0
+    options = ["--guide", str(path), "--weight", "3", "--steps", "3", "--seeds", "0-3", "--device", "cpu"]
+    assert cli.main(["sample", "--main", str(path), "--out", "same", *options]) == 0
+    # A network that guides itself changes nothing.
+    assert cli.main(["sample", "--main", str(path), "--guidance", "none", "--out", "none", *options[4:]]) == 0
+    same, none = (next(sweep.read_folder(pair / name))[0].int() for name in ("same", "none"))
+    assert (same - none).abs().max() <= 1
 
 
 def test_prepare_says_what_a_data_set_holds(capsys):
