@@ -1,11 +1,12 @@
 # Two commands do everything on a fresh machine: `make figures` and `make test`. Each prepares .venv itself.
+SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help figures train test bench lint format clean
+.PHONY: help figures gallery train test bench lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -18,6 +19,9 @@ $(READY): pyproject.toml
 
 figures: $(READY)  ## the paper's 2D figures as PNG, PDF and JSON in figures/out
 	$(BIN)/python -m figures all
+
+gallery: figures  ## copy what the README shows from figures/out to figures/gallery
+	cp figures/out/{fig1,fig2,fig9,table,density}.{png,json} figures/out/flow.gif figures/out/table.md figures/gallery/
 
 train: $(READY)  ## retrain the shipped 2D checkpoints
 	$(BIN)/python -m toy2d train --all

@@ -20,7 +20,7 @@ CENTRE, HALF_WIDTH, SIGMA_MID = (0.45, 1.22), 0.3, 0.03
 SPACING = 0.045  # between the starting points that are drawn
 
 
-def compute(seed=0, w=AUTOGUIDANCE_W, noise_seed=0, folder=pretrained.FOLDER, *, n=2**18, pixels=300) -> Result:
+def compute(seed=0, w=AUTOGUIDANCE_W, noise_seed=0, folder=pretrained.FOLDER, *, n=2**16, pixels=300) -> Result:
     """n: true samples at SIGMA_MID, of which those in the window are followed to sigma = 0."""
     truth = fractal("A")
     main, uncond, small = (pretrained.load(kind, seed, folder) for kind in ("main", "uncond", "guide"))

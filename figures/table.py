@@ -80,18 +80,23 @@ def summary(per_seed: list[dict], baseline: list[dict]) -> dict[str, dict[str, f
 
 
 def markdown(numbers: dict) -> str:
-    """The table: mean ± standard deviation over seeds."""
-    header = ["", *(title for title, _ in COLUMNS.values())]
+    """The table: mean ± standard deviation over seeds; Δ are paired differences to no guidance, seed by seed."""
+    header = ["", "Δ outliers", "Δ branch TV"]
+    header[1:1] = [title for title, _ in COLUMNS.values()]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for name, row in numbers["rows"].items():
         cells = [label(name)]
-        for key, (_, form) in COLUMNS.items():
-            sd = row.get("sd", {}).get(key)
-            cells.append(
-                form.format(row["mean"][key]) + (f" ± {form.format(sd).rstrip('%')}" if sd is not None else "")
-            )
+        cells += [cell(form, row["mean"][key], row.get("sd", {}).get(key)) for key, (_, form) in COLUMNS.items()]
+        for key, form in (("outliers_99", "{:+.1%}"), ("branch_tv", "{:+.3f}")):
+            paired = "difference" in row and name != "none"
+            cells.append(cell(form, row["difference"][key], row["difference_sd"][key]) if paired else "")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def cell(form: str, mean: float, sd: float | None) -> str:
+    spread = "" if sd is None else " ± " + form.replace("+", "").format(sd).rstrip("%")
+    return form.format(mean).replace("-", "−") + spread
 
 
 def label(name: str) -> str:
@@ -123,7 +128,7 @@ def draw(result: Result):
                 ax.annotate(
                     rest.replace("w=3, ", "w=3 "),
                     xy.mean(0).tolist(),
-                    xytext=(4, 3),
+                    xytext=(4, -9) if arm == "cfg" else (4, 3),
                     textcoords="offset points",
                     fontsize=7,
                     color=colour,

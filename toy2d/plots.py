@@ -46,9 +46,9 @@ def points(ax: Axes, xy, colour: str = BLUE, size: float = 1.0, alpha: float = 0
     ax.scatter(xy[:, 0], xy[:, 1], s=size, c=colour, alpha=alpha, linewidths=0, rasterized=True)
 
 
-def density(ax: Axes, axis_x, axis_y, log_density, span: float = 6.0) -> None:
-    """A log density [H, W] as tints, from `span` nats below its maximum."""
-    shown = np.clip(log_density - np.max(log_density), -span, 0)
+def density(ax: Axes, axis_x, axis_y, log_density, span: float = 6.0, top: float | None = None) -> None:
+    """A log density [H, W] as tints, from `span` nats below `top` (default: its maximum)."""
+    shown = np.clip(log_density - (np.max(log_density) if top is None else top), -span, 0)
     ax.imshow(
         shown, origin="lower", extent=extent(axis_x, axis_y), cmap=DENSITY, vmin=-span, vmax=0, interpolation="bilinear"
     )

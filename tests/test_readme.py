@@ -1,0 +1,37 @@
+"""What the README shows is what the code makes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from figures import table
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_table_is_the_gallery_s_and_that_is_its_json_s():
+    shown = re.search(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->", README, re.S)
+    stored = (ROOT / shown[1]).read_text()
+    assert shown[2] == stored
+    assert stored == table.markdown(json.loads((ROOT / shown[1]).with_suffix(".json").read_text()))
+
+
+def test_pictures_and_files_exist():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.S))
+def test_code_runs(code, capsys):
+    exec(code.replace("4096", "256"), {})
+    assert "outliers" in capsys.readouterr().out
+
+
+def test_make_targets_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"`make (\w+)`|^make (\w+)", README, re.M)):
+        name = target[0] or target[1]
+        assert re.search(rf"^{name}:", makefile, re.M), name
