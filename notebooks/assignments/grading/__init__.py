@@ -1,0 +1,1 @@
+"""How the problem sets are built, handed out, graded and proved; see ../README.md."""

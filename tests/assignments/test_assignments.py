@@ -1,0 +1,177 @@
+"""The problem sets: grading is fair, the committed release is what the sources build, and nothing leaks into it."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nbgrader", reason="needs the extra `grading`")
+ASSIGNMENTS = Path(__file__).resolve().parents[2] / "notebooks" / "assignments"
+sys.path.insert(0, str(ASSIGNMENTS))
+
+import hidden_checks  # noqa: E402
+import torch  # noqa: E402
+from grading import course, proof, sources  # noqa: E402
+
+from edm.guidance import guide  # noqa: E402
+
+NAMES = sources.names()
+
+
+@pytest.fixture(scope="module")
+def reports():
+    return {report["name"]: report for report in proof.prove_all(NAMES)}
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A course with every problem set released, and the released notebooks' files."""
+    root = course.make(tmp_path_factory.mktemp("course"), NAMES)
+    for name in NAMES:
+        course.release(root, name)
+    return root, {name: root / "release" / name / f"{name}.ipynb" for name in NAMES}
+
+
+def test_there_are_five_problem_sets_with_mistakes():
+    assert len(NAMES) >= 5
+    assert all(len(sources.mistakes(name)) >= 10 for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_grading_is_fair(reports, name):
+    report = reports[name]
+    assert report["problems"] == []
+    assert {"instructor", "empty", "wrong-1", "wrong-2"} <= set(report["students"])
+    assert all(lost > 0 for _, _, lost in report["mistakes"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_points_are_those_of_the_table(name):
+    notebook = sources.instructor(name)
+    automatic, by_hand = (sum(sources.points(notebook, role).values()) for role in sources.GRADED)
+    total, page = automatic + by_hand, (ASSIGNMENTS / "README.md").read_text()
+    assert f"**Points** {total:g}: {automatic:g} by tests, {by_hand:g} by a person" in notebook.cells[0].source
+    assert f"| `{name}` |" in page and f"| {total:g} ({automatic:g} + {by_hand:g}) |" in page
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_committed_release_is_what_the_sources_build(released, name):
+    committed = sources.RELEASE / f"{name}.ipynb"
+    assert committed.exists(), "run python notebooks/assignments/build.py release"
+    assert committed.read_bytes() == released[1][name].read_bytes(), (
+        f"{committed} is stale: run python notebooks/assignments/build.py release"
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_leaks_into_the_release(name):
+    text = (sources.RELEASE / f"{name}.ipynb").read_text()
+    for word in ("SOLUTION", "HIDDEN", "hidden_checks"):
+        assert word not in text
+    notebook = json.loads(text)
+    shown = {line.strip() for cell in notebook["cells"] for line in "".join(cell["source"]).splitlines()}
+    taken_out, visible, inside = [], set(), False
+    for cell in sources.instructor(name).cells:
+        answer = cell.metadata.get("nbgrader", {}).get("solution") and "BEGIN SOLUTION" not in cell.source
+        for line in map(str.strip, cell.source.splitlines()):
+            if "### " in line and ("BEGIN" in line or "END" in line):
+                inside = "BEGIN" in line
+            elif inside or answer:
+                taken_out.append(line)
+            else:
+                visible.add(line)
+    assert len(taken_out) > 20
+    assert not {line for line in taken_out if line and line not in visible} & shown
+    assert not any(cell.get("outputs") for cell in notebook["cells"])
+
+
+def test_release_folder_holds_nothing_but_notebooks():
+    assert sorted(p.name for p in sources.RELEASE.iterdir() if p.name != ".ipynb_checkpoints") == sorted(
+        f"{name}.ipynb" for name in NAMES
+    )
+
+
+def test_foul_play_gets_nothing(released):
+    """Shadowed builtins, edited tests, a deleted test, and files that pose as the modules of the checks."""
+    root, name = released[0], "ps1_score"
+    full, empty = sources.instructor(name), course.release(root, name)
+    notebook = proof.answer(empty, full, [])
+    for cell in sources.cells(notebook, "task").values():
+        first = next(line for line in cell.source.splitlines() if line.startswith("def "))
+        cell.source = f"{first}\n    return torch.zeros(len(x), 2) if 'x' in dir() else torch.zeros(())\n" + (
+            "abs = all = float = isinstance = len = lambda *a, **k: 0\nmax = lambda *a: 0\n"
+            "math.isclose = lambda *a, **k: True\ntorch.allclose = lambda *a, **k: True\n"
+        )
+    tests = sources.cells(notebook, "test")
+    tests["score-values"].source = "pass"
+    notebook.cells.remove(tests["tweedie-values"])
+    folder = course.submit(root, "foul", name, notebook)
+    for module in ("hidden_checks", "toy2d", "scipy"):
+        (folder / f"{module}.py").write_text(
+            "import sys\nclass ps1: pass\n__getattr__ = lambda name: lambda *a: None\n"
+        )
+    scores, _ = course.grade(root, name, "foul")
+    assert {test: scores[test] for test in sources.points(full, "test")} == dict.fromkeys(
+        sources.points(full, "test"), 0
+    )
+
+
+def test_the_commands_of_the_teachers_page(tmp_path):
+    """As README.md says: set up a course, hand in, grade, give feedback, export. Without activating the environment."""
+    name, root = "ps4_ema", tmp_path / "course"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def call(*command, cwd=tmp_path):
+        done = subprocess.run([sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    call(ASSIGNMENTS / "build.py", "course", root, "--project", "git+https://example.org/us/project")
+    call("-m", "nbgrader", "generate_assignment", name, cwd=root)
+    release = root / "release" / name / f"{name}.ipynb"
+    assert 'PROJECT = \\"git+https://example.org/us/project\\"' in release.read_text()
+    submission = root / "submitted" / "ada" / name
+    submission.mkdir(parents=True)
+    (submission / f"{name}.ipynb").write_bytes((root / "source" / name / f"{name}.ipynb").read_bytes())
+    call("-m", "nbgrader", "autograde", name, cwd=root)
+    call("-m", "nbgrader", "generate_feedback", name, cwd=root)
+    call("-m", "nbgrader", "export", cwd=root)
+    assert (root / "feedback" / "ada" / name / f"{name}.html").stat().st_size > 10_000
+    (row,) = csv.DictReader((root / "grades.csv").open())
+    automatic = sum(sources.points(sources.instructor(name), "test").values())
+    assert (row["student_id"], float(row["score"]), float(row["max_score"])) == ("ada", automatic, automatic + 3)
+
+
+def test_sources_refuse_what_they_do_not_know(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "SOURCE", tmp_path)
+    for header in ('tset="a" points=1', 'test="a"', 'task="a" points=2', 'task="a"\n1\n# %% task="a"'):
+        (tmp_path / "ps9.py").write_text(f"# %% [markdown]\n# title\n\n# %% {header}\n1\n")
+        with pytest.raises(ValueError, match="ps9.py"):
+            sources.instructor("ps9")
+    with pytest.raises(FileNotFoundError, match="ps9"):
+        sources.instructor("ps8")
+
+
+def test_course_folder_in_use_is_refused(released):
+    with pytest.raises(FileExistsError, match="empty folder"):
+        course.make(released[0], NAMES)
+
+
+@pytest.mark.parametrize(
+    "got, message",
+    [(None, "nothing"), ([1.0], "shape"), ([1.0, float("nan")], "off"), ([1.0, 2.1], "off"), ([[1.0, 2.0]], "shape")],
+)
+def test_agree_rejects(got, message):
+    hidden_checks.agree("x", torch.tensor([1.0, 2.0]), [1.0, 2.0])
+    with pytest.raises(AssertionError, match=message):
+        hidden_checks.agree("x", got, [1.0, 2.0])
+
+
+def test_library_functions_refuse_only_inside_without():
+    main, weak = (lambda x, s, labels=None: 2 * x), (lambda x, s, labels=None: x)
+    with hidden_checks.without(guide), pytest.raises(AssertionError, match="write this yourself"):
+        guide(main, weak, 2.0)
+    assert guide(main, weak, 2.0)(torch.ones(1), 1.0).item() == 3
