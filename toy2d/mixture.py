@@ -15,6 +15,7 @@ from edm.denoiser import expand_sigma
 from edm.sampler import Generators, rand, randn
 
 CHUNK = 256  # rows at a time, so that the intermediates [CHUNK, M, G] stay in the processor's cache
+NEGLIGIBLE = -60.0  # log of a share that is treated as this much: exp would make denormal numbers, ten times as slow
 LOG_2PI = math.log(2 * math.pi)
 
 
@@ -97,7 +98,7 @@ class GaussianMixture:
     def _in_chunks(self, function, x: Tensor, sigma: float | Tensor):
         if x.ndim != 2 or x.shape[1] != 2:
             raise ValueError(f"x must have shape [N, 2], got {list(x.shape)}")
-        variance = expand_sigma(sigma, x)[:, 0].square().expand(x.shape[0])  # [N]
+        variance = expand_sigma(sigma, x)[:, 0].square().expand(x.shape[0]).contiguous()  # [N]; strides of 0 are slow
         groups = self.groups(x)
         chunk = CHUNK if x.device.type == "cpu" else 64 * CHUNK
         parts = [function(*part, groups) for part in zip(x.split(chunk), variance.split(chunk), strict=True)]
@@ -147,7 +148,7 @@ def log_prob_and_score(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, 
     """Log density and score of the mixture noised by `variance` [N]: a pure function, which is what training compiles."""
     joint = _log_joint(x, variance, g)
     top = joint.detach().amax((1, 2), keepdim=True)  # a constant that cancels: no gradient through it
-    e = joint.sub_(top).exp_()
+    e = joint.sub_(top).clamp_(min=NEGLIGIBLE).exp_()
     p, q, a, b = _coordinates(x, variance, g)
     mass = e.sum(1)  # [N, G]
     along = a * ((e * g.offset[0]).sum(1) - p * mass)

@@ -96,28 +96,28 @@ def test_release_folder_holds_nothing_but_notebooks():
 
 
 def test_foul_play_gets_nothing(released):
-    """Shadowed builtins, edited tests, a deleted test, and files that pose as the modules of the checks."""
+    """Shadowed builtins, patched comparisons, an edited and a deleted test, and files that pose as modules: as if not there."""
     root, name = released[0], "ps1_score"
     full, empty = sources.instructor(name), course.release(root, name)
-    notebook = proof.answer(empty, full, [])
-    for cell in sources.cells(notebook, "task").values():
-        first = next(line for line in cell.source.splitlines() if line.startswith("def "))
-        cell.source = f"{first}\n    return torch.zeros(len(x), 2) if 'x' in dir() else torch.zeros(())\n" + (
-            "abs = all = float = isinstance = len = lambda *a, **k: 0\nmax = lambda *a: 0\n"
-            "math.isclose = lambda *a, **k: True\ntorch.allclose = lambda *a, **k: True\n"
-        )
-    tests = sources.cells(notebook, "test")
-    tests["score-values"].source = "pass"
-    notebook.cells.remove(tests["tweedie-values"])
-    folder = course.submit(root, "foul", name, notebook)
-    for module in ("hidden_checks", "toy2d", "scipy"):
-        (folder / f"{module}.py").write_text(
-            "import sys\nclass ps1: pass\n__getattr__ = lambda name: lambda *a: None\n"
-        )
-    scores, _ = course.grade(root, name, "foul")
-    assert {test: scores[test] for test in sources.points(full, "test")} == dict.fromkeys(
-        sources.points(full, "test"), 0
+    foul = {mistake.mistake: mistake for mistake in sources.mistakes(name)}
+    wrong = [foul["the visible test's own values"], foul["sign"]]
+    notebook = proof.answer(empty, full, wrong)
+    tasks, tests = sources.cells(notebook, "task"), sources.cells(notebook, "test")
+    tasks["log-density"].source += (
+        "\nabs = all = float = isinstance = len = lambda *a, **k: 0\nmax = lambda *a: 0\n"
+        "math.isclose = lambda *a, **k: True\ntorch.allclose = lambda *a, **k: True\n"
     )
+    tests["score-values"].source = "pass"
+    notebook.cells.remove(tests["posterior-mean-values"])  # the answer is right: put back, the test passes
+    folder = course.submit(root, "foul", name, notebook)
+    (folder / "hidden_checks.py").write_text(
+        "class Friendly(type):\n    def __getattr__(cls, name):\n        return lambda answer: None\n"
+        "class ps1(metaclass=Friendly):\n    pass\n"
+    )
+    (folder / "toy2d.py").write_text("raise RuntimeError('the wrong module')\n")
+    scores, _ = course.grade(root, name, "foul")
+    expected = sources.points(full, "test") | {test: 0 for mistake in wrong for test in mistake.loses}
+    assert {test: scores[test] for test in expected} == expected
 
 
 def test_the_commands_of_the_teachers_page(tmp_path):
