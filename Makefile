@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help figures gallery train test bench lint format clean
+.PHONY: help figures gallery train test sync notebooks html assignments bench lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -14,7 +14,7 @@ help:  ## list the targets
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (about 2 minutes the first time, 6 GB)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[notebooks,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[notebooks,grading,test]'
 	@touch $@
 
 figures: $(READY)  ## the paper's 2D figures as PNG, PDF and JSON in figures/out
@@ -28,6 +28,18 @@ train: $(READY)  ## retrain the shipped 2D checkpoints
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest
+
+sync: $(READY)  ## bring notebooks and their scripts together
+	$(BIN)/python notebooks/build.py sync
+
+notebooks: $(READY)  ## execute all notebooks and store their outputs
+	$(BIN)/python notebooks/build.py run
+
+html: $(READY)  ## static pages of the notebooks into html
+	$(BIN)/python notebooks/build.py html
+
+assignments: $(READY)  ## build the student release and prove that grading is fair
+	$(BIN)/python notebooks/assignments/build.py
 
 bench: $(READY)  ## speed against a straightforward formulation, in one run
 	$(BIN)/python -m tests.bench

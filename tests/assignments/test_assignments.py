@@ -96,7 +96,7 @@ def test_release_folder_holds_nothing_but_notebooks():
 
 
 def test_foul_play_gets_nothing(released):
-    """Shadowed builtins, patched comparisons, an edited and a deleted test, and files that pose as modules: as if not there."""
+    """Shadowed builtins, patched comparisons, an edited and a deleted test, and files that pose as modules: nothing is gained."""
     root, name = released[0], "ps1_score"
     full, empty = sources.instructor(name), course.release(root, name)
     foul = {mistake.mistake: mistake for mistake in sources.mistakes(name)}
@@ -104,7 +104,7 @@ def test_foul_play_gets_nothing(released):
     notebook = proof.answer(empty, full, wrong)
     tasks, tests = sources.cells(notebook, "task"), sources.cells(notebook, "test")
     tasks["log-density"].source += (
-        "\nabs = all = float = isinstance = len = lambda *a, **k: 0\nmax = lambda *a: 0\n"
+        "\nabs = all = float = isinstance = lambda *a, **k: 0\nmax = lambda *a: 0\n"
         "math.isclose = lambda *a, **k: True\ntorch.allclose = lambda *a, **k: True\n"
     )
     tests["score-values"].source = "pass"
@@ -117,7 +117,11 @@ def test_foul_play_gets_nothing(released):
     (folder / "toy2d.py").write_text("raise RuntimeError('the wrong module')\n")
     scores, _ = course.grade(root, name, "foul")
     expected = sources.points(full, "test") | {test: 0 for mistake in wrong for test in mistake.loses}
-    assert {test: scores[test] for test in expected} == expected
+    own = {test for test in expected if test.startswith("log-density")}  # whoever breaks builtins may fail with them
+    assert {test: scores[test] for test in expected.keys() - own} == {
+        test: expected[test] for test in expected.keys() - own
+    }
+    assert all(scores[test] <= expected[test] for test in own)
 
 
 def test_the_commands_of_the_teachers_page(tmp_path):

@@ -31,7 +31,9 @@ def test_beta():
 def test_coefficients():
     got = posthoc_coefficients(REFERENCE["in_ofs"], REFERENCE["in_std"], REFERENCE["out_ofs"], REFERENCE["out_std"])
     assert got.shape == (len(REFERENCE["in_ofs"]), len(REFERENCE["out_ofs"]))
-    np.testing.assert_allclose(got, REFERENCE["coefficients"], rtol=0, atol=1e-10 * abs(REFERENCE["coefficients"]).max())
+    np.testing.assert_allclose(
+        got, REFERENCE["coefficients"], rtol=0, atol=1e-10 * abs(REFERENCE["coefficients"]).max()
+    )
     np.testing.assert_allclose(got.sum(0), 1)
     with pytest.raises(ValueError, match="pair up"):
         posthoc_coefficients([1, 2], [0.1], [2], [0.1])

@@ -91,7 +91,9 @@ def test_wrong_interval_and_alpha_are_refused():
         blend_weights(2.0, 1.5)
 
 
-@pytest.mark.parametrize("sigma", [-1.0, math.nan, math.inf, torch.tensor([0.1, -0.1, 1, 1, 1, 1]), torch.ones(5), torch.ones(2, 3)])
+@pytest.mark.parametrize(
+    "sigma", [-1.0, math.nan, math.inf, torch.tensor([0.1, -0.1, 1, 1, 1, 1]), torch.ones(5), torch.ones(2, 3)]
+)
 def test_sigma_is_checked(sigma):
     with pytest.raises(ValueError, match="sigma"):
         expand_sigma(sigma, X)

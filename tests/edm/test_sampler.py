@@ -23,7 +23,9 @@ def test_sigma_steps_are_the_paper_s():
     assert (sigmas.diff() < 0).all()
 
 
-@pytest.mark.parametrize("wrong", [dict(num_steps=1), dict(sigma_min=0), dict(sigma_max=0.001), dict(rho=-1), dict(sigma_max=math.inf)])
+@pytest.mark.parametrize(
+    "wrong", [dict(num_steps=1), dict(sigma_min=0), dict(sigma_max=0.001), dict(rho=-1), dict(sigma_max=math.inf)]
+)
 def test_sigma_steps_refuse(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         sigma_steps(**wrong)
@@ -94,7 +96,9 @@ def test_churn_adds_noise_and_keeps_the_distribution():
     sde = sample(gaussian(std), x, sigma_steps(64, sigma_max=5.0), churn=Churn(S_churn=30), generator=generator)
     assert sde.std().item() == pytest.approx(std, rel=0.03)
     assert torch.corrcoef(torch.cat([ode, sde], 1).T)[0, 1] < 0.5  # fresh noise has replaced the start
-    unchanged = sample(gaussian(std), x, sigma_steps(64, sigma_max=5.0), churn=Churn(S_churn=30, S_min=6.0), generator=generator)
+    unchanged = sample(
+        gaussian(std), x, sigma_steps(64, sigma_max=5.0), churn=Churn(S_churn=30, S_min=6.0), generator=generator
+    )
     torch.testing.assert_close(unchanged, ode)
 
 

@@ -1,0 +1,100 @@
+"""What the walkthrough notebooks share: captions, tables, sliders. In a kernel they display; as plain Python they print."""
+
+import io
+import math
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+DPI = 90
+COLOURS = 128  # of a stored picture: a quarter of the bytes
+
+
+def in_kernel() -> bool:
+    """Whether this is a notebook, where things can be displayed."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def show(figure: Figure, caption: str) -> None:
+    """The figure, and below it what to see and the number that proves it (Markdown). The figure is closed."""
+    if in_kernel():
+        from IPython.display import Image as Picture
+        from IPython.display import display
+
+        display(Picture(png(figure), alt=plain(caption)))
+    plt.close(figure)
+    say(caption)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG of few colours: notebooks keep their pictures in the repository."""
+    drawn, stored = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
+    picture = (
+        Image.open(drawn).convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    )
+    picture.save(stored, "png", optimize=True)
+    return stored.getvalue()
+
+
+def say(markdown: str) -> None:
+    """Text with numbers in it, as Markdown."""
+    if in_kernel():
+        from IPython.display import Markdown, display
+
+        display(Markdown(markdown))
+    else:
+        print(plain(markdown))
+
+
+def plain(markdown: str) -> str:
+    """Markdown without its marks of emphasis and mathematics."""
+    return markdown.replace("**", "").replace("`", "").replace("$", "")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Rows of cells under a header. Raises ValueError for a row of another length."""
+    if wrong := [row for row in rows if len(row) != len(header)]:
+        raise ValueError(f"{len(header)} columns, but a row of {len(wrong[0])}: {wrong[0]}")
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (header, *rows)]
+    say("\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]))
+
+
+def spread(values: Sequence[float], form: str = ".3g") -> str:
+    """Mean ± standard deviation over seeds: spread([0.117, 0.13], ".1%") is '12.4 ± 0.9 %'; one value stands alone."""
+    values = np.asarray(values, np.float64)
+    numbers = [float(values.mean()), float(values.std(ddof=1))] if values.size > 1 else [float(values.mean())]
+    forms = form, form.lstrip("+")  # a deviation has no sign
+    text = " ± ".join("–" if math.isnan(v) else format(v, f) for v, f in zip(numbers, forms, strict=False))
+    return text.replace("%", "") + " %" if form.endswith("%") else text
+
+
+def slider(draw: Callable[..., Figure], live: bool = True, **options: Sequence) -> None:
+    """One slider for each option, over its values; `draw(**chosen)` gives the figure. Nothing without a live kernel.
+
+    The static pictures above a slider show some of its settings, for those who only read.
+    """
+    if not live or not in_kernel():
+        return
+    import ipywidgets
+    from IPython.display import Image as Picture
+    from IPython.display import display
+
+    def redraw(**chosen):
+        figure = draw(**chosen)
+        display(Picture(png(figure)))
+        plt.close(figure)
+
+    widgets = {
+        name: ipywidgets.SelectionSlider(options=list(values), value=list(values)[len(values) // 2], description=name,
+                                         continuous_update=False)
+        for name, values in options.items()
+    }  # fmt: skip
+    display(ipywidgets.VBox([*widgets.values(), ipywidgets.interactive_output(redraw, widgets)]))

@@ -1,0 +1,170 @@
+"""Sync, execute and render the notebooks.
+
+examples:
+  python notebooks/build.py sync              bring scripts and notebooks together, the newer of each pair winning
+  python notebooks/build.py run               execute all in full and store the outputs
+  python notebooks/build.py run 04 05         two of them
+  python notebooks/build.py html              static pages of the stored notebooks into html/
+"""
+
+import argparse
+import ast
+import os
+import re
+import subprocess
+import sys
+import time
+import zlib
+import zlib
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent
+CELL_SECONDS = 180  # time limit of a cell
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+class NotebookError(Exception):
+    """A notebook that does not run, or is not what it should be; the message says where."""
+
+
+def scripts(wanted: list[str] | None = None, folder: Path = FOLDER) -> list[Path]:
+    """The walkthrough's scripts in order; `wanted` holds beginnings of names, such as 04."""
+    found = sorted(folder.glob("[0-9][0-9]_*.py"))
+    for name in wanted or []:
+        if not any(path.name.startswith(name) for path in found):
+            raise NotebookError(f"no notebook {name!r} in {folder}: there are {', '.join(p.stem for p in found)}")
+    return [path for path in found if not wanted or path.name.startswith(tuple(wanted))]
+
+
+def sync(paths: list[Path]) -> None:
+    """Bring pairs together, the newer file winning; unlike `jupytext --diff` it cannot miss a difference."""
+    subprocess.run([sys.executable, "-m", "jupytext", "--quiet", "--sync", *map(str, paths)], check=True)
+
+
+def execute(script: Path, parameters: dict[str, object], cwd: Path | None = None, seconds: int = CELL_SECONDS):
+    """The notebook of a py:percent script, executed in a fresh kernel with `parameters` set in its cell of that tag.
+
+    Cell sources come back as they are in the script. Raises NotebookError that names the script, line and cell.
+    """
+    notebook = jupytext.read(script)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cell = parameter_cell(script, code, parameters)
+    source = cell.source
+    cell.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+    client = NotebookClient(notebook, timeout=seconds, kernel_name=KERNEL["name"], store_widget_state=False,
+                            resources={"metadata": {"path": str(cwd or script.parent)}})  # fmt: skip
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        raise NotebookError(where(script, code, error, seconds)) from None
+    finally:
+        cell.source = source
+    return notebook
+
+
+def parameter_cell(script: Path, code: list, parameters: dict[str, object]):
+    """The one cell tagged `parameters`, which must assign every parameter."""
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise NotebookError(f'{script}: {len(tagged)} cells are tagged "parameters", need 1 (# %% tags=["parameters"])')
+    targets = [t for node in ast.parse(tagged[0].source).body if isinstance(node, ast.Assign) for t in node.targets]
+    missing = parameters.keys() - {t.id for t in targets if isinstance(t, ast.Name)}
+    if missing:
+        raise NotebookError(f'{script}: the cell tagged "parameters" does not set {", ".join(sorted(missing))}')
+    return tagged[0]
+
+
+def where(script: Path, code: list, error: Exception, seconds: int) -> str:
+    """Script, line and cell of an error, from what the cells put out."""
+    started = [i for i, cell in enumerate(code) if cell.execution_count is not None or cell.outputs]
+    number = started[-1] if started else 0
+    if isinstance(error, CellExecutionError):
+        number = next(i for i, c in enumerate(code) if any(o.output_type == "error" for o in c.outputs))
+        what = f"{error.ename}: {error.evalue}"
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(next(o for o in code[number].outputs if "traceback" in o).traceback))
+        found = re.search(r"Cell In\[\d+\], line (\d+)", trace)
+        line = int(found[1]) if found else 1
+    else:
+        number = min(number + (1 if started and code[number].execution_count is not None else 0), len(code) - 1)
+        what = f"no answer within {seconds} s" if isinstance(error, CellTimeoutError) else "the kernel died"
+        line = 1
+    text = script.read_text()
+    first = text[: max(text.find(code[number].source.split("\n")[0]), 0)].count("\n") + 1
+    return f"{script}:{first + line - 1} (code cell {number + 1}, line {line}): {what}"
+
+
+def clean(notebook, old: Path) -> None:
+    """Drop what differs from run to run without meaning; keep the cell ids of the notebook that lies there."""
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k == "tags"})
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]  # progress bars
+    ids = {}
+    if old.exists():
+        for cell in nbformat.read(old, 4).cells:
+            ids.setdefault((cell.cell_type, cell.source), cell.id)
+    used = set()
+    for i, cell in enumerate(notebook.cells):
+        known = ids.get((cell.cell_type, cell.source))
+        cell.id = known if known and known not in used else f"{i:02d}-{zlib.crc32(cell.source.encode()):08x}"
+        used.add(cell.id)
+
+
+def run(paths: list[Path]) -> None:
+    for script in paths:
+        begin = time.perf_counter()
+        notebook = execute(script, {"FAST": False, "SLIDERS": False})
+        out = script.with_suffix(".ipynb")
+        clean(notebook, out)
+        part = out.with_suffix(".tmp")
+        nbformat.write(notebook, part)
+        os.replace(part, out)
+        print(f"{out.name}  {time.perf_counter() - begin:.0f} s, {out.stat().st_size // 1024} KB", flush=True)
+
+
+def html(paths: list[Path], out: Path) -> None:
+    """Static pages of the stored notebooks, pictures inside, and an index."""
+    from nbconvert import HTMLExporter
+
+    out.mkdir(parents=True, exist_ok=True)
+    exporter, items = HTMLExporter(template_name="lab"), []
+    for script in paths:
+        notebook = nbformat.read(script.with_suffix(".ipynb"), 4)
+        title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
+        page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
+        (out / f"{script.stem}.html").write_text(page)
+        items.append(f'<li><a href="{script.stem}.html">{title}</a></li>')
+        print(out / f"{script.stem}.html")
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Walkthrough</title>'
+    style = "<style>body{font:18px/1.6 sans-serif;max-width:40em;margin:3em auto;padding:0 1em}</style>"
+    body = "<h1>Diffusion guidance: the walkthrough</h1><ul>" + "\n".join(items) + "</ul>"
+    (out / "index.html").write_text(f"{head}{style}<body>{body}</body></html>\n")
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("command", choices=("sync", "run", "html"))
+    p.add_argument("names", nargs="*", metavar="NAME", help="beginnings of names, such as 04 (default: all)")
+    p.add_argument("--out", type=Path, default=ROOT / "html", help="folder of the pages (default: html)")
+    args = p.parse_args()
+    try:
+        paths = scripts(args.names)
+        if args.command == "html":
+            html(paths, args.out)
+        else:
+            (sync if args.command == "sync" else run)(paths)
+    except (NotebookError, OSError, subprocess.CalledProcessError) as error:
+        print(f"notebooks: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
