@@ -57,6 +57,7 @@ x = A.sample(256, 0.1, torch.Generator().manual_seed(0)).requires_grad_()
 by_autograd = torch.autograd.grad(main.log_density(x, 0.1).sum(), x)[0]
 say(f"Closed form against automatic differentiation: {(by_autograd - main.score(x, 0.1)).abs().max() / by_autograd.abs().max():.0e} apart.")
 
+
 # %% [markdown]
 # ## 2. Exact score matching
 #

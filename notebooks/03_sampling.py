@@ -100,6 +100,7 @@ show(
     f"**Figure 3.3.** Noise levels of three schedules. Of 32 levels, those below σ = 0.1, where branches are decided: {', '.join(f'{v} at {k}' for k, v in below.items())}.",
 )
 
+
 # %% [markdown]
 # ## 4. Euler, Heun, and their orders
 #

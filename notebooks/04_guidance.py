@@ -189,6 +189,7 @@ table(
     [[arm, spread(runs[arm]["outliers_99"], ".1%"), spread(runs[arm]["outliers_999"], ".1%")] for arm in ("none", best, "autoguidance 3", "cfg 4", "truncation 1.1")],
 )
 
+
 # %% [markdown]
 # The same order. The ruler is not to blame.
 #
@@ -206,6 +207,7 @@ def interval_arms(seed):
 INTERVALS = ((0, 0.03), (0, 0.1), (0.1, 5)) if not FAST else ((0, 0.03), (0.1, 5))
 runs |= paired.over_seeds(interval_arms, SEEDS, N)
 table(HEADER, list(rows({"none": "no guidance", **{f"{arm} {lo:g}-{hi:g}": f"{arm}, {lo:g} < σ ≤ {hi:g}" for arm in ("autoguidance", "cfg") for lo, hi in INTERVALS}})))
+
 
 # %% [markdown]
 # This is the reason. **Guidance at low noise does the good, guidance at high noise does the harm.** Limited to σ ≤ 0.03 both guides lower outliers more than over the whole range, keep most of the coverage, and (almost) nothing flies off. Acting only above σ = 0.1, CFG raises outliers above no guidance at all

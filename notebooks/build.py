@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 import zlib
-import zlib
 from pathlib import Path
 
 import jupytext
@@ -82,21 +81,20 @@ def parameter_cell(script: Path, code: list, parameters: dict[str, object]):
 
 def where(script: Path, code: list, error: Exception, seconds: int) -> str:
     """Script, line and cell of an error, from what the cells put out."""
-    started = [i for i, cell in enumerate(code) if cell.execution_count is not None or cell.outputs]
-    number = started[-1] if started else 0
     if isinstance(error, CellExecutionError):
         number = next(i for i, c in enumerate(code) if any(o.output_type == "error" for o in c.outputs))
         what = f"{error.ename}: {error.evalue}"
-        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(next(o for o in code[number].outputs if "traceback" in o).traceback))
-        found = re.search(r"Cell In\[\d+\], line (\d+)", trace)
+        trace = next(o for o in code[number].outputs if o.output_type == "error").traceback
+        found = re.search(r"Cell In\[\d+\], line (\d+)", re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(trace)))
         line = int(found[1]) if found else 1
     else:
-        number = min(number + (1 if started and code[number].execution_count is not None else 0), len(code) - 1)
-        what = f"no answer within {seconds} s" if isinstance(error, CellTimeoutError) else "the kernel died"
-        line = 1
-    text = script.read_text()
-    first = text[: max(text.find(code[number].source.split("\n")[0]), 0)].count("\n") + 1
-    return f"{script}:{first + line - 1} (code cell {number + 1}, line {line}): {what}"
+        number = max((i for i, cell in enumerate(code) if cell.execution_count is not None), default=0)
+        what, line = f"no answer within {seconds} s" if isinstance(error, CellTimeoutError) else "the kernel died", 1
+    text, start = script.read_text(), 0
+    for cell in code[: number + 1]:  # one after the other: cells may be alike
+        first = start = max(text.find(cell.source, start), start)
+        start += 1
+    return f"{script}:{text[:first].count(chr(10)) + line} (code cell {number + 1}, line {line}): {what}"
 
 
 def clean(notebook, old: Path) -> None:
