@@ -13,7 +13,7 @@ from edm.presets import PAIRS
 OVERVIEW = """\
 Train, sample and measure image denoisers, with guidance.
 
-Start here: `python -m edm train` (4 minutes on a laptop), then `python -m edm sample --weight 3`.
+Start here: `python -m edm train` (under 5 minutes on a laptop), then `python -m edm sample --weight 3`.
 Each command explains itself: `python -m edm sample --help`."""
 
 TRAIN = """\
@@ -22,7 +22,7 @@ Killed or stopped, the same command goes on from the last checkpoint; on a CPU w
 Exit code 3: stopped by --minutes before the end.
 
 examples:
-  python -m edm train                                       the digits pair: 4 minutes on a laptop
+  python -m edm train                                       the digits pair: under 5 minutes on a laptop
   until python -m edm train --preset fashion-mnist --minutes 9 --compile; [ $? -ne 3 ]; do :; done
                                                             32 x 32 on one GPU, in stretches below ten minutes
   torchrun --nproc-per-node 8 -m edm train --preset img64 --data data/imagenet64 --micro-batch 64 --compile
