@@ -103,7 +103,9 @@ def resume(folder: Path, training: Training, say: Callable[[str], object]) -> No
     if found is not None:
         tensors, info = found
         training.restore(tensors, info["images"])
-        say(f"{folder}: going on after {training.images} of {training.config.images} images")
+        done = training.images >= training.config.images
+        where = "complete" if done else f"going on after {training.images} of {training.config.images} images"
+        say(f"{folder}: {where}")
 
 
 def as_json(config: Config) -> dict:
