@@ -2,8 +2,10 @@
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jupytext
@@ -51,11 +53,37 @@ def test_drift_is_noticed(tmp_path):
     assert content(stored) != content(jupytext.read(script))
 
 
+def test_sync_changes_nothing(tmp_path):
+    """Whichever half of a pair is the newer one: scripts stay as they are, to the byte, notebooks keep cells and ids."""
+    pairs = []
+    for script in SCRIPTS:
+        shutil.copy(script.with_suffix(".ipynb"), tmp_path)
+        pairs.append(Path(shutil.copy(script, tmp_path)))
+    shutil.copy(ROOT / "notebooks" / "jupytext.toml", tmp_path)
+    before = {p.name: (p.read_text(), cells(p.with_suffix(".ipynb"))) for p in pairs}
+    for newer in (".ipynb", ".py"):
+        for path in pairs:
+            build.os.utime(path.with_suffix(newer), (time.time() + 60,) * 2)
+        build.sync(pairs)
+        assert {p.name: (p.read_text(), cells(p.with_suffix(".ipynb"))) for p in pairs} == before, "run `make sync`"
+
+
+def cells(path: Path) -> list[tuple]:
+    return [(c.id, c.cell_type, c.source, len(c.get("outputs", []))) for c in nbformat.read(path, 4).cells]
+
+
+def test_first_cell_is_the_same_everywhere():
+    first = {next(c.source for c in jupytext.read(s).cells if "setup" in c.metadata.get("tags", [])) for s in SCRIPTS}
+    assert len(first) == 1 and first.pop().startswith("REPOSITORY = ")
+
+
 def test_errors_name_script_line_and_cell(tmp_path):
     script = tmp_path / "99_broken.py"
     script.write_text(MINIMAL + "y = 1\nraise ValueError('broken here')\n")
     line = script.read_text().split("\n").index("raise ValueError('broken here')") + 1
-    with pytest.raises(build.NotebookError, match=rf"99_broken.py:{line} \(code cell 2, line 2\): ValueError: broken here"):
+    with pytest.raises(
+        build.NotebookError, match=rf"99_broken.py:{line} \(code cell 2, line 2\): ValueError: broken here"
+    ):
         build.execute(script, FAST)
 
 
@@ -73,6 +101,10 @@ def test_a_script_runs_as_plain_python(tmp_path):
     text = SCRIPTS[2].read_text().replace("FAST = False", "FAST = True").replace("SLIDERS = True", "SLIDERS = False")
     (tmp_path / "plain.py").write_text(text)
     done = subprocess.run(
-        [sys.executable, "plain.py"], cwd=tmp_path, capture_output=True, text=True, env={**build.os.environ, "MPLBACKEND": "Agg"}
+        [sys.executable, "plain.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**build.os.environ, "MPLBACKEND": "Agg"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
