@@ -23,10 +23,20 @@ from toy2d.likelihood import SIGMA_END, levels, log_density
 
 ARMS = ("none", "cfg", "autoguidance")
 NORMALISER_PIXELS = 500  # 0.005 a pixel: half of SIGMA_END
+COST, NEEDS = "2 min", "the shipped 2D models"
+FAST = dict(n=32, pixels=12, seeds=[0, 1], normaliser_pixels=60)
 
 
 def compute(
-    seed=0, w=AUTOGUIDANCE_W, noise_seed=0, folder=pretrained.FOLDER, *, seeds=None, n=1024, pixels=160
+    seed=0,
+    w=AUTOGUIDANCE_W,
+    noise_seed=0,
+    folder=pretrained.FOLDER,
+    *,
+    seeds=None,
+    n=1024,
+    pixels=160,
+    normaliser_pixels=NORMALISER_PIXELS,
 ) -> Result:
     """seed: training seed of the maps; seeds: those of the numbers (default: all in `folder`); n: points for each number."""
     seeds = pretrained.seeds(folder) if seeds is None else list(seeds)
@@ -38,11 +48,13 @@ def compute(
         for arm in ARMS:
             denoiser, product = models(arm, weights[arm], seed, folder)
             arrays[f"q_{arm}"] = image(log_density(denoiser, xy, fractal("A").log_prob))
-            arrays[f"product_{arm}"] = image(product(xy)) - log_normaliser(product)
+            arrays[f"product_{arm}"] = image(product(xy)) - log_normaliser(product, normaliser_pixels)
             bar.update()
             for s in seeds:
                 start = draw_start(n, noise_seed + s)
-                runs[arm].append(measure(*models(arm, weights[arm], s, folder), start, noise_seed + s))
+                runs[arm].append(
+                    measure(*models(arm, weights[arm], s, folder), start, noise_seed + s, normaliser_pixels)
+                )
                 bar.update()
     numbers = {
         "seed": seed,
@@ -69,14 +81,14 @@ def models(arm: str, w: float, seed: int, folder):
     return guide(main, weak, w), product
 
 
-def log_normaliser(log_product) -> float:
+def log_normaliser(log_product, pixels: int = NORMALISER_PIXELS) -> float:
     """Log of its integral over the square of radius 1.5 around the middle of class A, by quadrature."""
     half = 1.5
-    values = log_product(grid(CENTRE, half, NORMALISER_PIXELS)[2]).double()
-    return (values.logsumexp(0) + 2 * math.log(2 * half / NORMALISER_PIXELS)).item()
+    values = log_product(grid(CENTRE, half, pixels)[2]).double()
+    return (values.logsumexp(0) + 2 * math.log(2 * half / pixels)).item()
 
 
-def measure(denoiser, product, start: torch.Tensor, seed: int) -> dict[str, float]:
+def measure(denoiser, product, start: torch.Tensor, seed: int, pixels: int) -> dict[str, float]:
     """How far the densities are apart, in nats: samples from truth, truth from samples, samples from the product.
 
     The means (kl_...) are Kullback-Leibler divergences; a few points far out can decide them, so medians stand beside them.
@@ -89,7 +101,7 @@ def measure(denoiser, product, start: torch.Tensor, seed: int) -> dict[str, floa
     gaps = {
         "q_p": log_q - truth.log_prob(x, SIGMA_END),
         "p_q": truth.log_prob(true, SIGMA_END) - log_density(denoiser, true, truth.log_prob),
-        "q_product": log_q - product(x) + log_normaliser(product),
+        "q_product": log_q - product(x) + log_normaliser(product, pixels),
     }
     numbers = {"diverged": 1 - len(x) / len(start)}
     for name, gap in gaps.items():

@@ -9,6 +9,8 @@ from toy2d.fractal import fractal
 
 CENTRE, HALF_WIDTH = (0.30, 0.30), 1.2
 PANELS = ("exact", "none", "cfg", "truncation", "autoguidance")
+COST, NEEDS = "70 s", "the shipped 2D models"
+FAST = dict(n=256, pixels=60)
 
 
 def compute(seed=0, w=AUTOGUIDANCE_W, noise_seed=0, folder=pretrained.FOLDER, *, n=2**14, pixels=700) -> Result:

@@ -18,6 +18,8 @@ from toy2d.mixture import GaussianMixture
 
 CENTRE, HALF_WIDTH, SIGMA_MID = (0.45, 1.22), 0.3, 0.03
 SPACING = 0.045  # between the starting points that are drawn
+COST, NEEDS = "20 s", "the shipped 2D models"
+FAST = dict(n=2**14, pixels=40)
 
 
 def compute(seed=0, w=AUTOGUIDANCE_W, noise_seed=0, folder=pretrained.FOLDER, *, n=2**16, pixels=300) -> Result:

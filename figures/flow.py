@@ -1,5 +1,7 @@
 """An animation: the same points flowing from sigma_max to 0 without guidance, with CFG and with autoguidance."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.animation import FuncAnimation, PillowWriter
@@ -13,6 +15,8 @@ from toy2d.fractal import fractal
 
 ARMS = ("none", "cfg", "autoguidance")
 HOLD = 12  # frames at the end
+COST, NEEDS = "30 s", "the shipped 2D models"
+FAST = dict(n=64, pixels=40)
 
 
 def compute(seed=0, w=AUTOGUIDANCE_W, noise_seed=0, folder=pretrained.FOLDER, *, n=2048, pixels=400) -> Result:
@@ -33,17 +37,18 @@ def compute(seed=0, w=AUTOGUIDANCE_W, noise_seed=0, folder=pretrained.FOLDER, *,
 
 
 def draw(result: Result):
-    """The last frame, as a still; `animate` writes all of them."""
+    """The last frame, as a still; `extras` writes all of them."""
     figure, show = _panels(result)
     show(len(result.numbers["sigmas"]) - 1)
     return figure
 
 
-def animate(result: Result, path) -> None:
+def extras(result: Result, out: Path) -> None:
+    """Every frame, as NAME.gif."""
     figure, show = _panels(result)
     frames = [*range(len(result.numbers["sigmas"]))] + [len(result.numbers["sigmas"]) - 1] * HOLD
     movie = FuncAnimation(figure, show, frames=frames)
-    write(path, lambda p: movie.save(p, writer=PillowWriter(fps=8), dpi=80))
+    write(out / "flow.gif", lambda p: movie.save(p, writer=PillowWriter(fps=8), dpi=80))
     plt.close(figure)
 
 

@@ -3,6 +3,8 @@
 Writes table.md beside the picture; the README shows it.
 """
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from tqdm import tqdm
 
 from edm.denoiser import Denoiser
 from edm.guidance import guide, truncate
-from figures.common import Result, plain
+from figures.common import Result, plain, write
 from toy2d import metrics, plots, pretrained
 from toy2d.arms import draw_start, run
 
@@ -32,6 +34,8 @@ COLUMNS = {
     "kl_p_q": ("KL(p‖q)", "{:.2f}"),
 }
 COLOURS = plots.ARM_COLOURS | {"early": plots.SKY, "small": plots.VERMILLION}
+COST, NEEDS = "5 min", "the shipped 2D models"
+FAST = dict(n=128, seeds=[0, 1])
 
 
 def arms(seed: int, folder=pretrained.FOLDER) -> dict[str, Denoiser]:
@@ -104,6 +108,11 @@ def label(name: str) -> str:
         return "true samples (floor)"
     arm, _, rest = name.partition(" ")
     return " ".join(filter(None, [plots.ARM_NAMES[arm], rest]))
+
+
+def extras(result: Result, out: Path) -> None:
+    """The table as Markdown."""
+    write(out / "table.md", lambda p: p.write_text(markdown(plain(result.numbers))))
 
 
 def draw(result: Result):
