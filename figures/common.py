@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import matplotlib
 import numpy as np
@@ -14,11 +15,12 @@ import torch
 from matplotlib.figure import Figure
 
 OUT = Path(__file__).parent / "out"
+GALLERY = Path(__file__).parent / "gallery"  # results that come with the project
 
 
 @dataclass
 class Result:
-    """Numbers go to NAME.json, arrays to NAME.npz; both together redraw NAME.png and NAME.pdf."""
+    """Numbers go to NAME.json, arrays (if any) to NAME.npz; together they redraw NAME.png and NAME.pdf."""
 
     numbers: dict
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
@@ -59,17 +61,20 @@ def write(path: Path, writer: Callable[[Path], None]) -> Path:
 
 
 def save_result(name: str, result: Result, out: Path) -> None:
-    write(out / f"{name}.npz", lambda p: np.savez_compressed(p, **result.arrays))
+    if result.arrays:
+        write(out / f"{name}.npz", lambda p: np.savez_compressed(p, **result.arrays))
     text = json.dumps(plain(result.numbers), indent=1)
     write(out / f"{name}.json", lambda p: p.write_text(text + "\n"))
 
 
-def load_result(name: str, out: Path) -> Result:
+def load_result(name: str, out: Path = GALLERY) -> Result:
     try:
         numbers = json.loads((out / f"{name}.json").read_text())
+        if not (out / f"{name}.npz").exists():
+            return Result(numbers)
         with np.load(out / f"{name}.npz") as stored:
             return Result(numbers, dict(stored))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BadZipFile) as error:
         raise ValueError(
             f"cannot redraw {name}: no whole result in {out} ({error}); run it without --redraw"
         ) from error
