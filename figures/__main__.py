@@ -11,14 +11,15 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from figures import common, density, fig1, fig2, fig9, flow, table  # noqa: E402 (the backend comes first)
+from figures import common, density, fig1, fig2, fig9, flow, seeds  # noqa: E402 (the backend comes first)
 from toy2d import pretrained  # noqa: E402
 from toy2d.arms import AUTOGUIDANCE_W  # noqa: E402
 
 # Every module has compute(...) -> Result, draw(result) -> Figure, COST (time on 2 cores), NEEDS (what must be there) and FAST
 # (arguments of compute for a quick look). Where it has extras(result, out), that writes more files.
 GROUPS: dict[str, dict[str, ModuleType]] = {
-    "all": dict(fig1=fig1, fig2=fig2, fig9=fig9, flow=flow, table=table, density=density),
+    "all": dict(fig1=fig1, fig2=fig2, fig9=fig9, flow=flow, density=density),  # the paper's 2D figures
+    "experiments": dict(seeds=seeds),  # 2D, over training seeds
 }
 FIGURES: dict[str, ModuleType] = {name: module for group in GROUPS.values() for name, module in group.items()}
 
@@ -29,7 +30,8 @@ EXAMPLES = """examples:
   python -m figures fig1 --seed 2 --w 2  another training seed, another autoguidance weight
   python -m figures fig1 --redraw        the picture again from fig1.json and fig1.npz, nothing computed
   python -m figures fig1 --retrain       train the models first (about 2 minutes), then use those
-  python -m figures table --fast         a quick look: few seeds, few samples
+  python -m figures experiments          the 2D experiments over training seeds
+  python -m figures seeds --fast         a quick look: few seeds, few samples
 
 A long experiment that was stopped goes on from the rows it has: the same command again."""
 

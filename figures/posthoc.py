@@ -33,16 +33,18 @@ class Run:
         return model.eval().requires_grad_(False)
 
 
-def train(seed: int, widths=(), *, hidden=16, iterations=512, batch=512, snapshot_every=32) -> Run:
-    """Train a small 2D model, storing averages of the widths STORED regularly and tracking those of `widths`."""
+def train(
+    seed: int, widths=(), *, stored=STORED, hidden=16, iterations=512, batch=512, snapshot_every=32, compile=False
+) -> Run:
+    """Train a small 2D model, storing averages of the widths `stored` regularly and tracking those of `widths`."""
     if iterations % snapshot_every:
         raise ValueError(f"iterations must be a multiple of snapshot_every, got {iterations} and {snapshot_every}")
     ema, run = None, Run(iterations, hidden)
-    for state in train_steps("A", hidden, iterations, seed, batch=batch, compile=False):
-        ema = ema or PowerEMA(state.model, [*STORED, *widths])  # the first update forgets all before it: beta is 0
+    for state in train_steps("A", hidden, iterations, seed, batch=batch, compile=compile):
+        ema = ema or PowerEMA(state.model, [*stored, *widths])  # the first update forgets all before it: beta is 0
         ema.update(state.iteration, 1)
         if state.iteration % snapshot_every == 0:
-            for std in STORED:
+            for std in stored:
                 run.snapshots[state.iteration, std] = _copy(ema.models[std].state_dict())
     run.last = _copy(state.model.state_dict())
     run.tracked = {std: _copy(ema.models[std].state_dict()) for std in widths}

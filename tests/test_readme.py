@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from figures import table
+from figures import seeds
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -16,7 +16,7 @@ def test_table_is_the_gallery_s_and_that_is_its_json_s():
     shown = re.search(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->", README, re.S)
     stored = (ROOT / shown[1]).read_text()
     assert shown[2] == stored
-    assert stored == table.markdown(json.loads((ROOT / shown[1]).with_suffix(".json").read_text()))
+    assert stored == seeds.markdown(json.loads((ROOT / shown[1]).with_suffix(".json").read_text()))
 
 
 def test_pictures_and_files_exist():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from figures import __main__ as cli
-from figures import common, table
+from figures import common
 from toy2d import pretrained
 
 
@@ -30,14 +30,6 @@ def test_made_and_redrawn(name, tmp_path, monkeypatch):
     assert (tmp_path / f"{name}.png").read_bytes() == made[f"{name}.png"]
     assert made[f"{name}.png"][:4] == b"\x89PNG" and made[f"{name}.pdf"][:4] == b"%PDF"
     assert b"/Font" in made[f"{name}.pdf"]
-
-
-def test_table_is_paired():
-    """Differences are taken seed by seed: their spread is not that of the arms."""
-    runs = {"none": [{"a": 1.0}, {"a": 3.0}], "x": [{"a": 0.5}, {"a": 2.5}]}
-    row = table.summary(runs["x"], runs["none"])
-    assert row["mean"]["a"] == 1.5 and row["sd"]["a"] == pytest.approx(math.sqrt(2))
-    assert row["difference"]["a"] == -0.5 and row["difference_sd"]["a"] == 0
 
 
 def call(monkeypatch, *words):

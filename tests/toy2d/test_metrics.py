@@ -84,3 +84,22 @@ def test_bad_input():
             metrics.evaluate(wrong)
     with pytest.raises(ValueError, match="only 0 of 100"):
         metrics.evaluate(torch.full((100, 2), 50.0))
+
+
+def test_misplaced_mass_counts_outliers_and_lost_branches_alike():
+    truth = fractal("A")
+    x = truth.sample(2**14, generator=metrics.fresh_generator())
+    floor = metrics.misplaced(x, truth)
+    assert floor < 0.03
+    shares = metrics.region_shares(truth)
+    assert (
+        shares.shape == (128,)
+        and shares.sum().item() == pytest.approx(1)
+        and shares[-1].item() == pytest.approx(0.01, abs=1e-4)
+    )
+    away = x.clone()
+    away[: len(x) // 4] += 100  # a quarter flies off, from all branches alike
+    assert metrics.misplaced(away, truth) == pytest.approx(0.25, abs=0.03)
+    trunk = truth.posterior(x).argmax(1) == 0
+    lost = trunk.float().mean().item()
+    assert metrics.misplaced(x[~trunk], truth) == pytest.approx(lost, abs=0.03)

@@ -1,0 +1,250 @@
+"""Which claims hold over training seeds? Every kind of guide at every weight, quality and coverage, paired seed by seed.
+
+Writes seeds.md, a table of selected arms, beside the picture; the README shows both.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from edm.denoiser import Denoiser
+from edm.guidance import guide, truncate
+from edm.metrics import paired_difference
+from figures.common import Result, write
+from figures.paired import measure
+from figures.rows import run_rows
+from toy2d import metrics, plots, pretrained
+from toy2d.arms import draw_start, run
+
+COST, NEEDS = "15 min", "the shipped 2D models"
+FAST = dict(n=256, seeds=[0, 1], weights=(2.0,))
+
+INTERVAL = (0.01, 0.5)
+WEIGHTS = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
+FACTORS = (1.03, 1.05, 1.1, 1.2, 1.4)
+BUDGETS = (0.10, 0.15, 0.20)  # of total variation
+METRICS = {
+    "outliers_99": ("outliers", ".1%"),
+    "diverged": ("flown off", ".2%"),
+    "branch_tv": ("branch TV", ".3f"),
+    "leaves_lost": ("leaves lost of 64", ".1f"),
+    "misplaced": ("misplaced", ".1%"),
+    "kl_q_p": ("KL(q‖p)", ".2f"),
+    "kl_p_q": ("KL(p‖q)", ".2f"),
+}
+
+
+class Family(NamedTuple):
+    """A way to guide, of which the weight is left open."""
+
+    title: str
+    kind: str | None  # of the guide (`toy2d.pretrained`); None: truncation, whose weight is the factor of the score
+    colour: str
+    interval: tuple[float, float] | None = None
+    next_seed: bool = False  # the guide comes from the next training seed's run
+
+
+FAMILIES = {
+    "autoguidance": Family("Autoguidance (smaller, less trained)", "guide", plots.GREEN),
+    "autoguidance-interval": Family(f"Autoguidance, {INTERVAL[0]} < σ ≤ {INTERVAL[1]}", "guide", plots.INK, INTERVAL),
+    "early": Family("Less trained only, same run", "early", plots.SKY),
+    "early-interval": Family(f"Less trained only, {INTERVAL[0]} < σ ≤ {INTERVAL[1]}", "early", plots.BLUE, INTERVAL),
+    "early-other": Family("Less trained only, another run", "early", plots.YELLOW, next_seed=True),
+    "small": Family("Smaller only", "small", plots.VERMILLION),
+    "cfg": Family("CFG", "uncond", plots.ORANGE),
+    "cfg-interval": Family(f"CFG, {INTERVAL[0]} < σ ≤ {INTERVAL[1]}", "uncond", plots.GREY, INTERVAL),
+    "truncation": Family("Naive truncation", None, plots.PURPLE),
+}
+TABLE = (
+    "none", "autoguidance 1.5", "autoguidance 2", "autoguidance 3", "autoguidance-interval 3", "early 1.5", "early 2", "early 3",
+    "early-interval 3", "early-other 2", "early-other 3", "small 2", "small 3", "cfg 1.5", "cfg 2", "cfg 4", "cfg-interval 2",
+    "truncation 1.1", "truncation 1.4",
+)  # fmt: skip
+
+
+def denoiser(family: str, weight: float, seed: int, seeds: Sequence[int], folder) -> Denoiser:
+    """The main model of a training seed, guided; weight 1 is the main model alone, whatever the family."""
+    main, f = pretrained.load("main", seed, folder), FAMILIES[family]
+    if f.kind is None:
+        return truncate(main, weight)
+    if f.next_seed:
+        seed = seeds[(list(seeds).index(seed) + 1) % len(seeds)]
+    return guide(main, pretrained.load(f.kind, seed, folder), weight, f.interval)
+
+
+def row(family: str, weight: float, seed: int, seeds: Sequence[int], n: int, noise_seed: int, folder: str) -> dict:
+    start = draw_start(n, noise_seed + seed)
+    return measure(run(denoiser(family, weight, seed, seeds, folder), start))
+
+
+def compute(
+    noise_seed=0, folder=pretrained.FOLDER, *, seeds=None, n=2**13, weights=WEIGHTS, store=None, workers=None
+) -> Result:
+    """seeds: training seeds (default: all in `folder`). Training seed s starts from the points of noise seed noise_seed + s."""
+    seeds = pretrained.seeds(folder) if seeds is None else list(seeds)
+    if len(seeds) < 2:
+        raise ValueError(f"need two training seeds or more in {folder}, found {seeds}: `python -m toy2d train --all`")
+    arms = {"none": ("autoguidance", 1.0)}
+    for family, f in FAMILIES.items():
+        arms |= {f"{family} {w:g}": (family, w) for w in (weights if f.kind else FACTORS)}
+    tasks = [
+        dict(family=family, weight=w, seed=s, seeds=seeds, n=n, noise_seed=noise_seed, folder=str(folder))
+        for s in seeds
+        for family, w in arms.values()
+    ]
+    rows = run_rows(row, tasks, store=store, workers=workers, desc="seeds")
+    found = {(r["family"], r["weight"], r["seed"]): r for r in rows}
+    runs = {name: {key: [found[*arm, s][key] for s in seeds] for key in METRICS} for name, arm in arms.items()}
+    floor = metrics.floor(n, with_wasserstein=False)
+    numbers = {
+        "seeds": seeds, "noise_seed": noise_seed, "n": n, "weights": list(weights), "interval": INTERVAL, "runs": runs,
+        "floor": {key: floor[key] for key in METRICS},
+        "difference": {
+            name: {key: paired_difference(values[key], runs["none"][key]) for key in METRICS}
+            for name, values in runs.items() if name != "none"
+        },
+        "outliers_within_budget": {
+            family: {str(b): [within(b, *curve(runs, family, i)) for i in range(len(seeds))] for b in BUDGETS}
+            for family in FAMILIES
+        },
+    }  # fmt: skip
+    return Result(numbers)
+
+
+def family_arms(runs: dict, family: str) -> list[str]:
+    """The names of a family's arms in the order of their weights, no guidance first."""
+    return ["none", *(name for name in runs if name.split()[0] == family)]
+
+
+def curve(runs: dict, family: str, i: int) -> tuple[list[float], list[float]]:
+    """Total variation and outliers of the i-th seed along the weights of a family, from no guidance on."""
+    names = family_arms(runs, family)
+    return [runs[n]["branch_tv"][i] for n in names], [runs[n]["outliers_99"][i] for n in names]
+
+
+def within(budget: float, tv: Sequence[float], outliers: Sequence[float]) -> float:
+    """Fewest outliers on the curve (straight between its points) where the total variation is at most `budget`.
+
+    The first point, no guidance, is always allowed.
+    """
+    t = np.arange(len(tv))
+    fine = np.linspace(0, len(tv) - 1, 50 * (len(tv) - 1) + 1)
+    allowed = np.interp(fine, t, tv) <= budget
+    allowed[0] = True
+    return float(np.interp(fine, t, outliers)[allowed].min())
+
+
+def markdown(numbers: dict) -> str:
+    """The table: mean ± standard deviation over training seeds; Δ: paired difference to no guidance, 95 % interval."""
+    header = ["", *(title for title, _ in METRICS.values()), "Δ outliers", "Δ branch TV", "Δ misplaced"]
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    floor = [format(numbers["floor"][key], form) for key, (_, form) in METRICS.items()]
+    lines.append("| " + " | ".join(["true samples (floor)", *floor, "", "", ""]) + " |")
+    for name in (name for name in TABLE if name in numbers["runs"]):
+        cells = [label(name)]
+        for key, (_, form) in METRICS.items():
+            values = np.array(numbers["runs"][name][key], float)
+            cells.append(f"{values.mean():{form}} ± {values.std(ddof=1):{form}}".replace("% ±", " ±"))
+        for key, form in (("outliers_99", "+.1%"), ("branch_tv", "+.3f"), ("misplaced", "+.1%")):
+            cells.append("" if name == "none" else interval(numbers["difference"][name][key], form))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines).replace("-0.00", "0.00") + "\n"
+
+
+def interval(d: dict, form: str) -> str:
+    """A paired difference with its 95 % interval: '+0.043 (+0.031, +0.055)'."""
+    low, high, mean = (f"{d[k]:{form}}".replace("-", "−") for k in ("low", "high", "mean"))
+    return f"{mean} ({low}, {high})".replace("%", "") + (" %" if form.endswith("%") else "")
+
+
+def label(name: str) -> str:
+    family, _, weight = name.partition(" ")
+    if family == "none":
+        return "No guidance"
+    return f"{FAMILIES[family].title}, {'×' if family == 'truncation' else 'w = '}{weight}"
+
+
+def extras(result: Result, out: Path) -> None:
+    """The table as Markdown."""
+    write(out / "seeds.md", lambda p: p.write_text(markdown(result.numbers)))
+
+
+def draw(result: Result):
+    """Upper row: numbers against the weight, mean and 95 % interval over training seeds. Lower: quality against coverage."""
+    numbers = result.numbers
+    with plots.style():
+        figure = plt.figure(figsize=(13.0, 8.0), layout="constrained")
+        grid = figure.add_gridspec(2, 12)
+        keys = ("outliers_99", "branch_tv", "leaves_lost", "misplaced")
+        against_weight = [figure.add_subplot(grid[0, 3 * i : 3 * i + 3]) for i in range(4)]
+        for ax, key in zip(against_weight, keys, strict=True):
+            for family in FAMILIES:
+                if family != "truncation":  # its factors are no weights
+                    draw_curve(ax, numbers, family, key)
+            ax.axhline(numbers["floor"][key], color=plots.GREY, linewidth=0.8, linestyle=":")
+            ax.set(title=METRICS[key][0], xlabel="guidance weight w")
+            percent(ax, key)
+        ax = figure.add_subplot(grid[1, :5])
+        draw_frontier(ax, numbers)
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+        draw_differences(figure.add_subplot(grid[1, 5:]), numbers)
+    return figure
+
+
+def draw_curve(ax, numbers: dict, family: str, key: str) -> None:
+    names = family_arms(numbers["runs"], family)
+    values = np.array([numbers["runs"][n][key] for n in names], float)  # [weights, seeds]
+    w = [1.0, *(float(n.split()[1]) for n in names[1:])]
+    mean, reach = values.mean(1), confidence(values)
+    ax.plot(w, mean, color=FAMILIES[family].colour, marker="o", markersize=3, linewidth=1.2)
+    ax.fill_between(w, mean - reach, mean + reach, color=FAMILIES[family].colour, alpha=0.15, linewidth=0)
+
+
+def confidence(values: np.ndarray) -> np.ndarray:
+    """Half of the 95 % interval of the mean over the last axis (Student's t)."""
+    return np.array([d["high"] - d["mean"] for d in (paired_difference(v, 0 * v) for v in values)])
+
+
+def draw_frontier(ax, numbers: dict) -> None:
+    for family, f in FAMILIES.items():
+        values = np.array([[numbers["runs"][n][k] for k in ("branch_tv", "outliers_99")] for n in
+                           family_arms(numbers["runs"], family)], float)  # [weights, 2, seeds]  # fmt: skip
+        ax.plot(*values.mean(2).T, "o-", color=f.colour, markersize=3.5, linewidth=1.2, label=f.title)
+        ax.scatter(values[:, 0], values[:, 1], s=3, color=f.colour, alpha=0.4, linewidths=0)
+    floor = numbers["floor"]
+    ax.plot(floor["branch_tv"], floor["outliers_99"], "*", color=plots.INK, markersize=9, label="true samples (floor)")
+    ax.set(xlabel="branch TV (lower: better coverage)", ylabel="outliers (lower: better quality)", ylim=(0, 0.25))
+    ax.set_title("quality against coverage, weights along each line")
+    percent(ax, "outliers_99")
+
+
+def draw_differences(ax, numbers: dict) -> None:
+    """Paired differences with their intervals, outliers to the left, coverage to the right."""
+    names = [name for name in TABLE if name in numbers["difference"]][::-1]
+    right = ax.twiny()
+    for y, name in enumerate(names):
+        colour = FAMILIES[name.split()[0]].colour
+        for axis, key, marker, shift in ((ax, "outliers_99", "o", 0.16), (right, "branch_tv", "s", -0.16)):
+            d = numbers["difference"][name][key]
+            axis.plot([d["low"], d["high"]], [y + shift] * 2, color=colour, linewidth=1.2)
+            axis.plot(
+                d["mean"],
+                y + shift,
+                marker,
+                color=colour,
+                markersize=4,
+                markerfacecolor="white" if marker == "s" else colour,
+            )
+    ax.set_yticks(range(len(names)), [label(n) for n in names], fontsize=7)
+    ax.axvline(0, color=plots.GREY, linewidth=0.8)
+    ax.set(xlim=(-0.16, 0.16), xlabel=f"● change of outliers, paired over {len(numbers['seeds'])} seeds, 95 %")
+    right.set(xlim=(-0.64, 0.64), xlabel="□ change of branch TV")
+    ax.xaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
+
+
+def percent(ax, key: str) -> None:
+    if METRICS[key][1].endswith("%"):
+        ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
