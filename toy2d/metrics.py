@@ -20,6 +20,7 @@ from toy2d.mixture import GaussianMixture
 DIVERGED_RADIUS = 3.0  # from the origin; of 2^18 true samples the farthest lies at 1.6
 WASSERSTEIN_POINTS = 2048  # the exact assignment is cubic in this
 NEIGHBOURS = 4  # of the nearest-neighbour density estimate
+MANY = 2**18  # true samples that stand for the truth
 TRUE_SEED = 2**32 - 2  # of the true samples used as reference; apart from the seeds of any experiment
 
 
@@ -85,15 +86,15 @@ def floor(n: int, with_wasserstein: bool = True) -> dict[str, float]:
 @cache
 def region_levels(target: GaussianMixture) -> tuple[float, float]:
     """Log densities whose superlevel sets hold 99 % and 99.9 % of the mass, from 2^18 true samples (+- 0.02 % and 0.006 %)."""
-    log_prob = target.log_prob(true_samples(target, 2**18)).double()
+    log_prob = _true_log_prob(target)
     return log_prob.quantile(0.01).item(), log_prob.quantile(0.001).item()
 
 
 @cache
 def region_shares(target: GaussianMixture) -> Tensor:  # [G + 1]
     """True mass of each branch inside the region that holds 99 %, and last the mass outside it."""
-    x = true_samples(target, 2**18)
-    outside = x[target.log_prob(x) < region_levels(target)[0]]
+    x = true_samples(target, MANY)
+    outside = x[_true_log_prob(target) < region_levels(target)[0]]
     lost = target.posterior(outside).double().sum(0) / len(x)
     return torch.cat([branch_weights(target) - lost, lost.sum()[None]])
 
@@ -105,6 +106,11 @@ def misplaced(samples: Tensor, target: GaussianMixture) -> float:
     found = target.posterior(inside).double().sum(0) / len(samples)
     found = torch.cat([found, 1 - found.sum()[None]])
     return 0.5 * (found - region_shares(target)).abs().sum().item()
+
+
+@cache
+def _true_log_prob(target: GaussianMixture) -> Tensor:  # [MANY] float64
+    return target.log_prob(true_samples(target, MANY)).double()
 
 
 @cache

@@ -20,13 +20,13 @@ def test_made_and_redrawn(name, tmp_path, monkeypatch):
     cli.make(name, tmp_path, fast=True, workers=0)
     facts = json.loads((tmp_path / f"{name}.json").read_text())["facts"]
     assert {"torch", "device", "seconds"} <= facts.keys()
-    made = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    made = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
     (tmp_path / f"{name}.png").unlink()
     monkeypatch.setattr(module, "compute", None)
     for reader in ("load", "load_file", "make"):  # drawing must need nothing but the stored results
         monkeypatch.setattr(pretrained, reader, None)
     cli.make(name, tmp_path, redraw=True)
-    assert {p.name for p in tmp_path.iterdir()} == made.keys() > {f"{name}.json", f"{name}.pdf"}
+    assert {p.name for p in tmp_path.iterdir() if p.is_file()} == made.keys() > {f"{name}.json", f"{name}.pdf"}
     assert (tmp_path / f"{name}.png").read_bytes() == made[f"{name}.png"]
     assert made[f"{name}.png"][:4] == b"\x89PNG" and made[f"{name}.pdf"][:4] == b"%PDF"
     assert b"/Font" in made[f"{name}.pdf"]

@@ -1,0 +1,178 @@
+"""Which guide is a good bad model? Width, training length and weight average of the guide, each at its best weight.
+
+The guides are runs of other seeds than the main model's. One run of each width gives every length, as a snapshot, and every
+average: the learning rate does not depend on the length. Weights are chosen on one set of starting points and reported on another.
+"""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from edm.guidance import guide
+from edm.metrics import paired_difference
+from figures import posthoc
+from figures.common import OUT, Result, write
+from figures.paired import measure
+from figures.rows import run_rows
+from toy2d import metrics, plots, pretrained
+from toy2d.arms import draw_start, run
+from toy2d.fractal import fractal
+from toy2d.model import LogDensityMLP
+
+COST, NEEDS = "20 min", "the shipped 2D models; trains guides for 10 min of these"
+FAST = dict(n=128, seeds=[0, 1], hidden=(8, 16), lengths=(32, 64), emas=(0.05,), weights=(1.0, 2.0), batch=128)
+
+HIDDEN = (8, 16, 32, 64)
+LENGTHS = (128, 256, 512, 1024, 2048, 4096)  # iterations; the main model has 4096
+EMAS = (0.01, 0.05, 0.15)
+WEIGHTS = (1.0, 1.25, 1.5, 2.0, 3.0)
+GUIDE_SEED = 100  # added to the main model's training seed
+REPORT_NOISE = 1000  # added to the noise seed of the points on which weights are chosen
+KEYS = ("outliers_99", "branch_tv", "leaves_lost", "misplaced", "diverged")
+PREFIXES = (32, 64, 128, 256, 512, 1024, 2048)  # numbers of samples at which `figures.search` may look
+
+
+def train_guide(seed: int, hidden: int, lengths: list[int], emas: list[float], batch: int, file: str) -> dict:
+    """Train a guide and keep its averages at every length in `file`, if it is not there yet."""
+    if not Path(file).exists():
+        every = min(lengths)
+        trained = posthoc.train(
+            seed, stored=emas, hidden=hidden, iterations=max(lengths), batch=batch, snapshot_every=every,
+            compile=None if batch > 1024 else False,
+        )  # fmt: skip
+        tensors = {
+            f"{length}/{ema:g}/{name}": value.contiguous()
+            for length in lengths
+            for ema in emas
+            for name, value in trained.snapshots[length, ema].items()
+        }
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        write(Path(file), lambda p: save_file(tensors, p))
+    return {}
+
+
+def load_guide(file: str, hidden: int, length: int, ema: float) -> LogDensityMLP:
+    """The guide in a file of `train_guide` that has this length of training and width of average."""
+    model, prefix = LogDensityMLP(hidden), f"{length}/{ema:g}/"
+    with safe_open(file, framework="pt") as stored:
+        names = [name for name in stored.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a mapping)
+        model.load_state_dict({name.removeprefix(prefix): stored.get_tensor(name) for name in names})
+    return model.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def row(seed: int, noise_seed: int, n: int, weight: float, file: str, folder: str, hidden=0, length=0, ema=0.0) -> dict:
+    """Numbers of one guided run, and the misplaced mass of its first samples alone."""
+    denoiser = pretrained.load("main", seed, folder)
+    if weight != 1:
+        denoiser = guide(denoiser, load_guide(file, hidden, length, ema), weight)
+    samples = run(denoiser, draw_start(n, noise_seed))
+    first = {str(k): metrics.misplaced(samples[:k], fractal("A")) for k in PREFIXES if k <= n}
+    return {k: measure(samples)[k] for k in ("outliers_99", "branch_tv", "leaves_lost", "misplaced", "diverged")} | {
+        "first": first
+    }
+
+
+def compute(
+    noise_seed=0, folder=pretrained.FOLDER, *, seeds=(0, 1, 2, 3), n=2048, hidden=HIDDEN, lengths=LENGTHS, emas=EMAS,
+    weights=WEIGHTS, batch=4096, store: Path | None = None, workers=None,
+) -> Result:  # fmt: skip
+    """seeds: training seeds of the main models. n: samples of every run."""
+    home = (store.parent if store else OUT) / "checkpoints"
+    files = {(s, h): str(home / f"design-{h}-{max(lengths)}-{batch}-{s}.safetensors") for s in seeds for h in hidden}
+    runs = [
+        dict(seed=s + GUIDE_SEED, hidden=h, lengths=sorted(lengths), emas=list(emas), batch=batch, file=file)
+        for (s, h), file in sorted(files.items(), key=lambda item: -item[0][1])
+    ]
+    run_rows(train_guide, runs, workers=workers, desc="guides")
+    guides = [dict(hidden=h, length=t, ema=e) for h in hidden for t in lengths for e in emas]
+
+    def tasks(noise: int, arms) -> list[dict]:
+        common = dict(noise_seed=noise, n=n, folder=str(folder))
+        return [
+            dict(seed=s, weight=w, file=files[s, g["hidden"]] if g else "", **common, **g)
+            for g, w in arms
+            for s in seeds
+        ]
+
+    def measured(noise: int, arms, desc: str) -> list[list[dict]]:  # [arms][seeds]
+        rows = run_rows(row, tasks(noise, arms), store=store, workers=workers, desc=desc)
+        return [rows[i : i + len(seeds)] for i in range(0, len(rows), len(seeds))]
+
+    unguided = ({}, 1.0)
+    arms = [unguided, *((g, w) for g in guides for w in weights if w != 1)]
+    grid = measured(noise_seed, arms, "weights")
+    on_selection = {
+        json.dumps(arm): np.mean([r["misplaced"] for r in rows]) for arm, rows in zip(arms, grid, strict=True)
+    }
+    best = [
+        min([unguided, *((g, w) for w in weights if w != 1)], key=lambda a: on_selection[json.dumps(a)]) for g in guides
+    ]
+    chosen = [unguided, *(arm for arm in best if arm != unguided)]
+    report = dict(zip(map(json.dumps, chosen), measured(noise_seed + REPORT_NOISE, chosen, "report"), strict=True))
+    none, cells = report[json.dumps(unguided)], []
+    for g, arm in zip(guides, best, strict=True):
+        rows = report[json.dumps(arm)]
+        change = {k: paired_difference([r[k] for r in rows], [r[k] for r in none]) for k in KEYS}
+        cells.append(g | {"w": arm[1], "change": change} | {k: [r[k] for r in rows] for k in KEYS})
+    numbers = {
+        "seeds": list(seeds), "noise_seed": noise_seed, "report_noise_seed": noise_seed + REPORT_NOISE, "n": n, "batch": batch,
+        "hidden": list(hidden), "lengths": list(lengths), "emas": list(emas), "weights": list(weights),
+        "none": {k: [r[k] for r in none] for k in KEYS}, "cells": cells,
+        "floor": {k: metrics.floor(n, with_wasserstein=False)[k] for k in KEYS},
+        "grid": [g | {"w": w, "first": [r["first"] for r in rows]} for (g, w), rows in zip(arms, grid, strict=True)],
+    }  # fmt: skip
+    return Result(numbers)
+
+
+def cell(numbers: dict, hidden: int, length: int, ema: float) -> dict:
+    return next(c for c in numbers["cells"] if (c["hidden"], c["length"], c["ema"]) == (hidden, length, ema))
+
+
+def draw(result: Result):
+    """A map for each average: change of the misplaced mass, in points, at the best weight, over width and length of training."""
+    numbers = result.numbers
+    hidden, lengths, emas = numbers["hidden"], numbers["lengths"], numbers["emas"]
+    none, floor = np.mean(numbers["none"]["misplaced"]), numbers["floor"]["misplaced"]
+    with plots.style():
+        figure, axes = plt.subplots(
+            1, len(emas) + 1, figsize=(4.0 * len(emas) + 3.6, 3.6), layout="constrained", squeeze=False
+        )
+        for ax, ema in zip(axes[0], emas, strict=False):
+            cells = [[cell(numbers, h, t, ema) for t in lengths] for h in hidden]
+            change = np.array([[c["change"]["misplaced"]["mean"] for c in line] for line in cells])
+            image = ax.imshow(100 * change, cmap="PuOr", vmin=-8, vmax=8, origin="lower", aspect="auto")
+            for i, line in enumerate(cells):
+                for j, c in enumerate(line):
+                    d = c["change"]["misplaced"]
+                    star = "*" if d["high"] < 0 else ""
+                    text = "w = 1" if c["w"] == 1 else f"{100 * d['mean']:+.1f}{star}\nw = {c['w']:g}"
+                    ax.text(j, i, text.replace("-", "−"), ha="center", va="center", fontsize=7)
+            ax.set_xticks(range(len(lengths)), [f"T/{max(lengths) // t}" if t < max(lengths) else "T" for t in lengths])
+            ax.set_yticks(range(len(hidden)), hidden)
+            ax.set(title=f"EMA width {ema:g}", xlabel="training length of the guide")
+            ax.spines[:].set_visible(False)
+        axes[0, 0].set_ylabel("width of the guide")
+        figure.colorbar(image, ax=axes[0, :-1], label="change of misplaced mass, points", shrink=0.9)
+        draw_lengths(axes[0, -1], numbers, none, floor)
+    return figure
+
+
+def draw_lengths(ax, numbers: dict, none: float, floor: float) -> None:
+    """Misplaced mass against the length of training, a line a width, at the first average."""
+    ema, lengths = numbers["emas"][0], numbers["lengths"]
+    colours = (plots.PURPLE, plots.VERMILLION, plots.GREEN, plots.SKY)
+    for h, colour in zip(numbers["hidden"], colours, strict=False):
+        values = np.array([cell(numbers, h, t, ema)["misplaced"] for t in lengths])  # [lengths, seeds]
+        ax.plot(lengths, values.mean(1), "o-", color=colour, markersize=3, linewidth=1.2, label=f"width {h}")
+        ax.plot(lengths, values, color=colour, linewidth=0.4, alpha=0.5)
+    ax.axhline(none, color=plots.BLUE, linewidth=1, linestyle="--", label="no guidance")
+    ax.axhline(floor, color=plots.GREY, linewidth=0.8, linestyle=":", label="true samples (floor)")
+    ax.set(xscale="log", xlabel="iterations of the guide", title=f"misplaced mass, EMA {ema:g}", ylim=(0, None))
+    ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
+    ax.legend(frameon=False, fontsize=7)
