@@ -56,6 +56,11 @@ def train_guide(seed: int, hidden: int, lengths: list[int], emas: list[float], b
     return {}
 
 
+def guide_file(home: Path, seed: int, hidden: int, lengths, batch: int) -> Path:
+    """Where the guides of this width for the main model of a training seed lie."""
+    return home / f"design-{hidden}-{max(lengths)}-{batch}-{seed}.safetensors"
+
+
 def load_guide(file: str, hidden: int, length: int, ema: float) -> LogDensityMLP:
     """The guide in a file of `train_guide` that has this length of training and width of average."""
     model, prefix = LogDensityMLP(hidden), f"{length}/{ema:g}/"
@@ -84,7 +89,7 @@ def compute(
 ) -> Result:  # fmt: skip
     """seeds: training seeds of the main models. n: samples of every run."""
     home = (store.parent if store else OUT) / "checkpoints"
-    files = {(s, h): str(home / f"design-{h}-{max(lengths)}-{batch}-{s}.safetensors") for s in seeds for h in hidden}
+    files = {(s, h): str(guide_file(home, s, h, lengths, batch)) for s in seeds for h in hidden}
     runs = [
         dict(seed=s + GUIDE_SEED, hidden=h, lengths=sorted(lengths), emas=list(emas), batch=batch, file=file)
         for (s, h), file in sorted(files.items(), key=lambda item: -item[0][1])
