@@ -151,7 +151,7 @@ def markdown(numbers: dict) -> str:
         for key, form in (("outliers_99", "+.1%"), ("branch_tv", "+.3f"), ("misplaced", "+.1%")):
             cells.append("" if name == "none" else interval(numbers["difference"][name][key], form))
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines).replace("-0.00", "0.00") + "\n"
+    return "\n".join(lines).replace("-", "−").replace("−−−", "---") + "\n"
 
 
 def interval(d: dict, form: str) -> str:
@@ -176,21 +176,18 @@ def draw(result: Result):
     """Upper row: numbers against the weight, mean and 95 % interval over training seeds. Lower: quality against coverage."""
     numbers = result.numbers
     with plots.style():
-        figure = plt.figure(figsize=(13.0, 8.0), layout="constrained")
-        grid = figure.add_gridspec(2, 12)
-        keys = ("outliers_99", "branch_tv", "leaves_lost", "misplaced")
-        against_weight = [figure.add_subplot(grid[0, 3 * i : 3 * i + 3]) for i in range(4)]
-        for ax, key in zip(against_weight, keys, strict=True):
+        figure = plt.figure(figsize=(13.0, 8.6), layout="constrained")
+        upper, lower = figure.subfigures(2, 1, height_ratios=(2, 3))
+        for ax, key in zip(upper.subplots(1, 4), ("outliers_99", "branch_tv", "leaves_lost", "misplaced"), strict=True):
             for family in FAMILIES:
                 if family != "truncation":  # its factors are no weights
                     draw_curve(ax, numbers, family, key)
             ax.axhline(numbers["floor"][key], color=plots.GREY, linewidth=0.8, linestyle=":")
             ax.set(title=METRICS[key][0], xlabel="guidance weight w")
             percent(ax, key)
-        ax = figure.add_subplot(grid[1, :5])
-        draw_frontier(ax, numbers)
-        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-        draw_differences(figure.add_subplot(grid[1, 5:]), numbers)
+        frontier, differences = lower.subplots(1, 2, width_ratios=(5, 4))
+        draw_frontier(frontier, numbers)
+        draw_differences(differences, numbers)
     return figure
 
 
@@ -218,6 +215,7 @@ def draw_frontier(ax, numbers: dict) -> None:
     ax.plot(floor["branch_tv"], floor["outliers_99"], "*", color=plots.INK, markersize=9, label="true samples (floor)")
     ax.set(xlabel="branch TV (lower: better coverage)", ylabel="outliers (lower: better quality)", ylim=(0, 0.25))
     ax.set_title("quality against coverage, weights along each line")
+    ax.legend(frameon=False, fontsize=7)
     percent(ax, "outliers_99")
 
 
