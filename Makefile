@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help figures gallery train test sync notebooks html assignments bench lint format clean
+.PHONY: help figures experiments gallery train test sync notebooks html assignments bench lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -20,8 +20,12 @@ $(READY): pyproject.toml
 figures: $(READY)  ## the paper's 2D figures as PNG, PDF and JSON in figures/out
 	$(BIN)/python -m figures all
 
-gallery: figures  ## copy what the README shows from figures/out to figures/gallery
-	cp figures/out/{fig1,fig2,fig9,table,density}.{png,json} figures/out/flow.gif figures/out/table.md figures/gallery/
+experiments: $(READY)  ## the 2D experiments over training seeds, 40 minutes; stopped, it goes on
+	$(BIN)/python -m figures experiments
+
+gallery: $(READY)  ## copy what README and notebooks show from figures/out to figures/gallery
+	cp $(wildcard figures/out/*.png figures/out/*.json figures/out/*.md figures/out/*.gif) figures/gallery/
+	$(BIN)/python -m figures.results
 
 train: $(READY)  ## retrain the shipped 2D checkpoints
 	$(BIN)/python -m toy2d train --all
