@@ -13,7 +13,7 @@ from figures.rows import run_rows
 from toy2d import metrics, plots, pretrained
 from toy2d.arms import draw_start, run
 
-COST, NEEDS = "8 min", "the shipped 2D models"
+COST, NEEDS = "6 min", "the shipped 2D models"
 FAST = dict(n=128, seeds=[0, 1, 2, 3], intervals=((0.0, 0.1),), weights=(2.0,))
 
 KINDS = {"guide": "smaller, less trained guide", "early": "less trained guide, same run"}
@@ -30,7 +30,7 @@ def row(kind: str, weight: float, interval: list[float], seed: int, n: int, nois
 
 
 def compute(
-    noise_seed=0, folder=pretrained.FOLDER, *, seeds=None, n=4096, intervals=INTERVALS, weights=WEIGHTS,
+    noise_seed=0, folder=pretrained.FOLDER, *, seeds=None, n=2048, intervals=INTERVALS, weights=WEIGHTS,
     store: Path | None = None, workers=None,
 ) -> Result:  # fmt: skip
     """seeds: training seeds (default: all in `folder`); the first half chooses, the second half reports."""
