@@ -5,6 +5,7 @@ the weights: training needs one backward pass, not a derivative of a derivative.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -92,21 +93,28 @@ class LogDensityMLP(nn.Module):
             raise ValueError("the model is defined for sigma > 0 only")
         return x, level.expand(x.shape[0], 1)
 
-    def log_density_and_score(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-        """Both, for x [N, 2] and sigma [N, 1]: up through the layers, then the same way down with the gradient."""
+    def log_density_and_score(
+        self, x: Tensor, sigma: Tensor, masks: Sequence[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Both, for x [N, 2] and sigma [N, 1]: up through the layers, then the same way down with the gradient.
+
+        masks: factors of the activations, [N or 1, hidden] for each layer but the first (`toy2d.corruption.dropout`).
+        """
         scale = (SIGMA_DATA**2 + sigma**2).rsqrt()
         h = torch.cat([x * scale, sigma.log() / 4, torch.ones_like(sigma)], dim=1)  # [N, 4]
         matrices = [layer.matrix() for layer in self.layers[::2]]
         activation = MPSiLU()
         before = []  # what entered each activation
+        masks = [None] * len(matrices[1:]) if masks is None else masks
         y = linear(h, matrices[0])
-        for matrix in matrices[1:]:
+        for matrix, mask in zip(matrices[1:], masks, strict=True):
             before.append(y)
-            y = linear(activation(y), matrix)
+            y = linear(activation(y) if mask is None else activation(y) * mask, matrix)
         log_density = self.gain * y.square().mean(1) / sigma[:, 0] - 0.5 * (x * scale).square().sum(1)
 
         d = 2 * self.gain / self.hidden / sigma * y  # gradient in y
-        for matrix, x_in in zip(reversed(matrices[1:]), reversed(before), strict=True):
+        for matrix, x_in, mask in zip(reversed(matrices[1:]), reversed(before), reversed(masks), strict=True):
             d = (d @ matrix) * activation.derivative(x_in)
+            d = d if mask is None else d * mask
         score = (d @ matrices[0][:, :2]) * scale - x * scale**2
         return log_density, score

@@ -1,4 +1,4 @@
-"""Exact score matching for the 2D model [AG, appendix on the toy example].
+"""Exact score matching for the 2D model [AG, appendix on the toy example], and denoising score matching to compare.
 
 The true score is known at every x and sigma, so the network is fitted to it directly: no sampling noise in the target. Training is
 a generator that yields its state after each iteration; progress bars and snapshots live outside, in `train`.
@@ -17,10 +17,11 @@ from tqdm import tqdm
 
 from edm.ema import PowerEMA
 from toy2d.fractal import fractal
-from toy2d.mixture import log_prob_and_score
+from toy2d.mixture import GaussianMixture, log_prob_and_score
 from toy2d.model import LogDensityMLP
 
 P_MEAN, P_STD = -2.3, 1.5  # ln sigma ~ N(P_mean, P_std^2)
+TARGETS = ("exact", "denoising")  # the true score at x; or (y - x) / sigma^2 with the clean y that x was made from
 
 
 class State(NamedTuple):
@@ -51,6 +52,15 @@ def score_loss(model: LogDensityMLP, x: Tensor, sigma: Tensor, target: Tensor) -
     return (sigma**2 * (model.log_density_and_score(x, sigma)[1] - target) ** 2).mean()
 
 
+def denoising_pair(
+    truth: GaussianMixture, sigma: Tensor, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Noised points x = y + sigma n [N, 2] and the target (y - x) / sigma^2 of each, whose mean given x is the true score."""
+    clean = truth.sample(len(sigma), 0.0, generator)
+    noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+    return clean + sigma[:, None] * noise, -noise / sigma[:, None]
+
+
 def train_steps(
     classes: str = "A",
     hidden: int = 64,
@@ -58,34 +68,45 @@ def train_steps(
     seed: int = 0,
     *,
     batch: int = 4096,
+    layers: int = 4,
+    lr: float = 0.01,
+    p_mean: float = P_MEAN,
+    p_std: float = P_STD,
+    target: str = "exact",
     ema_std: float = 0.010,
     device: torch.device | str = "cpu",
     compile: bool | None = None,
 ) -> Iterator[State]:
     """Yield the state after each of `iterations` steps of Adam. Same seed, same machine: same numbers, bit for bit.
 
-    compile=None compiles the two hot functions where a compiler is at hand and runs them as they are elsewhere.
+    ln sigma ~ N(p_mean, p_std^2); lr is the peak of `learning_rate`; target is one of TARGETS. compile=None compiles the two
+    hot functions where a compiler is at hand and runs them as they are elsewhere.
     """
     if iterations < 1 or batch < 1:
         raise ValueError(f"need iterations >= 1 and batch >= 1, got {iterations=}, {batch=}")
-    target = fractal(classes)
-    model = LogDensityMLP(hidden, generator=torch.Generator().manual_seed(seed)).to(device)
+    if target not in TARGETS:
+        raise ValueError(f"unknown target {target!r}: choose one of {', '.join(TARGETS)}")
+    truth = fractal(classes)
+    model = LogDensityMLP(hidden, layers, torch.Generator().manual_seed(seed)).to(device)
     generator = torch.Generator(device).manual_seed(seed + 2**31)  # data and noise, apart from the initial weights
     ema = PowerEMA(model, [ema_std])
     optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)
-    groups = target.groups(torch.zeros(1, device=device))
+    groups = truth.groups(torch.zeros(1, device=device))
     true_score, loss_of = log_prob_and_score, score_loss
     if can_compile(torch.device(device).type) if compile is None else compile:
         true_score, loss_of = torch.compile(true_score, dynamic=False), torch.compile(loss_of, dynamic=False)
 
     for iteration in range(iterations):
-        ln_sigma = P_MEAN + P_STD * torch.randn(batch, generator=generator, device=device)
+        ln_sigma = p_mean + p_std * torch.randn(batch, generator=generator, device=device)
         sigma = ln_sigma.exp()
-        x = target.sample(batch, sigma, generator)  # [N, 2]
-        _, score = true_score(x, sigma**2, groups)
+        if target == "exact":
+            x = truth.sample(batch, sigma, generator)  # [N, 2]
+            _, score = true_score(x, sigma**2, groups)
+        else:
+            x, score = denoising_pair(truth, sigma, generator)
         model.normalize_weights()
         for param_group in optimizer.param_groups:
-            param_group["lr"] = learning_rate(iteration)
+            param_group["lr"] = learning_rate(iteration, lr)
         loss = loss_of(model, x, sigma[:, None], score)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -7,7 +7,7 @@ import torch
 
 from edm.ema import beta
 from toy2d.fractal import fractal
-from toy2d.train import learning_rate, score_loss, train, train_steps
+from toy2d.train import denoising_pair, learning_rate, score_loss, train, train_steps
 
 TINY = dict(hidden=16, batch=256, compile=False)
 
@@ -84,3 +84,25 @@ def test_bad_input():
         train(iterations=0)
     with pytest.raises(ValueError, match="unknown class"):
         train("X", iterations=1)
+
+
+def test_denoising_target_is_the_exact_score_in_the_mean():
+    """What is left of it is uncorrelated with every function of x."""
+    truth, generator = fractal("A"), torch.Generator().manual_seed(0)
+    for level in (0.05, 0.3):
+        x, target = denoising_pair(truth, torch.full((200_000,), level), generator)
+        exact = truth.score(x, level)
+        residual = (target - exact) * level  # mean 0 given x: uncorrelated with every function of x
+        for probe in (torch.ones_like(x), exact * level, x):
+            product = residual * probe
+            assert (product.mean(0).abs() < 5 * product.std(0) / len(x) ** 0.5).all()
+        assert (target * level).std() == pytest.approx(1, rel=0.01)
+
+
+def test_options_change_what_they_say():
+    base = train("A", 16, 5, batch=64, compile=False, progress=False).losses
+    for option in (dict(lr=0.02), dict(layers=3), dict(p_mean=-1.0), dict(p_std=2.0), dict(target="denoising")):
+        assert train("A", 16, 5, batch=64, compile=False, progress=False, **option).losses != base
+    assert len(train("A", 16, 1, batch=64, layers=2, compile=False, progress=False).model.layers) == 5
+    with pytest.raises(ValueError, match="unknown target"):
+        train(iterations=1, target="?")
