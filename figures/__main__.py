@@ -11,7 +11,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from figures import common, density, design, fig1, fig2, fig9, flow, intervals, search, seeds  # noqa: E402 (the backend comes first)
+from figures import claims, common, density, design, fig1, fig2, fig9, flow, intervals, search, seeds  # noqa: E402 (the backend comes first)
 from toy2d import pretrained  # noqa: E402
 from toy2d.arms import AUTOGUIDANCE_W  # noqa: E402
 
@@ -19,7 +19,9 @@ from toy2d.arms import AUTOGUIDANCE_W  # noqa: E402
 # (arguments of compute for a quick look). Where it has extras(result, out), that writes more files.
 GROUPS: dict[str, dict[str, ModuleType]] = {
     "all": dict(fig1=fig1, fig2=fig2, fig9=fig9, flow=flow, density=density),  # the paper's 2D figures
-    "experiments": dict(seeds=seeds, intervals=intervals, design=design, search=search),  # 2D, over training seeds
+    "experiments": dict(
+        seeds=seeds, intervals=intervals, design=design, claims=claims, search=search
+    ),  # 2D, over training seeds
 }
 FIGURES: dict[str, ModuleType] = {name: module for group in GROUPS.values() for name, module in group.items()}
 
