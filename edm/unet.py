@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 EPS = 1e-4
-CHANNELS_PER_HEAD = 64  # of attention
+CHANNELS_PER_HEAD = 64  # of attention; fewer channels than that are one head
 
 
 def mp_silu(x: Tensor) -> Tensor:
@@ -94,9 +94,9 @@ class Block(nn.Module):
 
     def __init__(self, side, in_channels, out_channels, emb_channels, *, resample=None, attention=False, dropout=0.0):
         super().__init__()
-        if attention and out_channels % CHANNELS_PER_HEAD:
+        if attention and out_channels % min(out_channels, CHANNELS_PER_HEAD):
             raise ValueError(
-                f"attention needs a multiple of {CHANNELS_PER_HEAD} channels, got {out_channels}; change "
+                f"attention needs a multiple of {CHANNELS_PER_HEAD} channels, got {out_channels}, or fewer than that; change "
                 "model_channels, channel_mult or attn_resolutions (the lowest resolution has attention in any case)"
             )
         self.side, self.resample, self.dropout = side, resample, dropout
@@ -130,7 +130,8 @@ class Block(nn.Module):
     def attend(qkv: Tensor) -> Tensor:  # [N, 3C, H, W] -> [N, C, H, W]
         """Attention with queries, keys and values of unit magnitude."""
         n, c, h, w = qkv.shape
-        qkv = qkv.permute(0, 2, 3, 1).reshape(n, h * w, -1, CHANNELS_PER_HEAD, 3)  # tokens, heads, channels, (q, k, v)
+        size = min(c // 3, CHANNELS_PER_HEAD)
+        qkv = qkv.permute(0, 2, 3, 1).reshape(n, h * w, -1, size, 3)  # tokens, heads, channels, (q, k, v)
         qkv = unit_rms(qkv, dim=3).permute(4, 0, 1, 2, 3).contiguous()  # the fast kernels want channels side by side
         q, k, v = qkv.transpose(2, 3)  # each [N, heads, tokens, channels]
         out = F.scaled_dot_product_attention(q, k, v)
