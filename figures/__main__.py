@@ -11,7 +11,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from figures import claims, common, density, design, fig1, fig2, fig9, flow, intervals, search, seeds  # noqa: E402 (the backend comes first)
+from figures import claims, common, corruptions, density, design, fig1, fig2, fig9, flow, intervals, search, seeds  # noqa: E402 (the backend comes first)
 from toy2d import pretrained  # noqa: E402
 from toy2d.arms import AUTOGUIDANCE_W  # noqa: E402
 
@@ -20,7 +20,7 @@ from toy2d.arms import AUTOGUIDANCE_W  # noqa: E402
 GROUPS: dict[str, dict[str, ModuleType]] = {
     "all": dict(fig1=fig1, fig2=fig2, fig9=fig9, flow=flow, density=density),  # the paper's 2D figures
     "experiments": dict(
-        seeds=seeds, intervals=intervals, design=design, claims=claims, search=search
+        seeds=seeds, intervals=intervals, design=design, corruptions=corruptions, claims=claims, search=search
     ),  # 2D, over training seeds
 }
 FIGURES: dict[str, ModuleType] = {name: module for group in GROUPS.values() for name, module in group.items()}
