@@ -6,6 +6,7 @@ import inspect
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -70,10 +71,21 @@ def compute(function, tasks, workers: int):
     context = multiprocessing.get_context(
         "spawn"
     )  # a forked process would inherit PyTorch's threads in an unknown state
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(workers, context, begin_worker) as pool:
         futures = {pool.submit(function, **task): task for task in tasks}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def begin_worker() -> None:
+    """One thread of arithmetic; and a worker does not outlive the process that it works for, however that ends."""
+    torch.set_num_threads(1)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,5 +1,8 @@
 """Rows of long experiments: kept as they are made, taken up again, thrown away when anything behind them changed."""
 
+import subprocess
+import sys
+
 import pytest
 
 from edm.sampler import sigma_steps
@@ -58,3 +61,26 @@ def test_other_settings_start_anew(tmp_path):
     rows.run_rows(double, [{"x": 1}], store=store, settings={"n": 1}, workers=0)
     rows.run_rows(double, [{"x": 1}], store=store, settings={"n": 2}, workers=0)
     assert CALLS == [1, 1]
+
+
+KILLED = """
+import sys, time
+from figures import rows
+
+def slow(x):
+    print(x, flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    rows.run_rows(slow, [{"x": 1}, {"x": 2}], workers=2)
+"""
+
+
+def test_workers_end_with_a_killed_run(tmp_path):
+    """Not even kill -9 leaves workers behind: they hold the pipe open for as long as they live."""
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    run = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert {run.stdout.readline().strip() for _ in range(2)} == {"1", "2"}  # both workers are at work
+    run.kill()
+    assert run.stdout.read() == ""  # comes back when the last of them has ended
