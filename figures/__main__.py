@@ -12,6 +12,8 @@ import matplotlib
 matplotlib.use("Agg")
 
 from figures import claims, common, corruptions, density, design, fig1, fig2, fig9, flow, intervals, search, seeds  # noqa: E402 (the backend comes first)
+from figures import blend, fig3, fig7, grids, image_corruptions, images, table1  # noqa: E402
+from figures.family import STUDIES, Unfinished  # noqa: E402
 from toy2d import pretrained  # noqa: E402
 from toy2d.arms import AUTOGUIDANCE_W  # noqa: E402
 
@@ -22,6 +24,15 @@ GROUPS: dict[str, dict[str, ModuleType]] = {
     "experiments": dict(
         seeds=seeds, intervals=intervals, design=design, corruptions=corruptions, claims=claims, search=search
     ),  # 2D, over training seeds
+    "digits": dict(
+        images=images,
+        fig3=fig3,
+        fig7=fig7,
+        table1=table1,
+        blend=blend,
+        image_corruptions=image_corruptions,
+        grids=grids,
+    ),  # the image study, of --data
 }
 FIGURES: dict[str, ModuleType] = {name: module for group in GROUPS.values() for name, module in group.items()}
 
@@ -34,6 +45,9 @@ EXAMPLES = """examples:
   python -m figures fig1 --retrain       train the models first (about 2 minutes), then use those
   python -m figures experiments          the 2D experiments over training seeds
   python -m figures seeds --fast         a quick look: few seeds, few samples
+  python -m figures digits               the image study on digits: trains its networks first (45 minutes), then measures
+  until python -m figures digits --data fashion-mnist --minutes 9; [ $? -ne 3 ]; do :; done
+                                         on other images, on a GPU, in stretches below ten minutes
 
 A long experiment that was stopped goes on from the rows it has: the same command again."""
 
@@ -48,6 +62,10 @@ def parser() -> argparse.ArgumentParser:
         "--w", type=float, default=AUTOGUIDANCE_W, help="autoguidance weight of the pictures (default: 3, the paper's)"
     )
     p.add_argument("--noise-seed", type=int, default=0, help="seed of the starting points (default: 0)")
+    p.add_argument("--data", choices=STUDIES, default="digits", help="image study: of which data set (default: digits)")
+    p.add_argument(
+        "--minutes", type=float, help="image study: stop after so long with exit code 3; the same command goes on"
+    )
     p.add_argument("--out", type=Path, help="folder to write to (default: figures/out; with --fast figures/out/fast)")
     p.add_argument("--fast", action="store_true", help="few seeds and samples: seconds instead of minutes")
     p.add_argument("--workers", type=int, help="processes of an experiment (default: one a core)")
@@ -88,7 +106,9 @@ def main() -> int:
         print(listing())
         return 0
     names = [name for wanted in args.names for name in GROUPS.get(wanted, [wanted])]
-    out = args.out or (common.OUT / "fast" if args.fast else common.OUT)
+    out = args.out or (
+        common.OUT / "fast" if args.fast else common.OUT / args.data if args.data != "digits" else common.OUT
+    )
     try:
         if unknown := [name for name in names if name not in FIGURES]:
             known = ", ".join([*FIGURES, *GROUPS, "list"])
@@ -99,13 +119,18 @@ def main() -> int:
             folder = out / "checkpoints"
             pretrained.make(args.seed, folder)
         options = dict(seed=args.seed, w=args.w, noise_seed=args.noise_seed, folder=folder, workers=args.workers)
+        begin = time.perf_counter()
         for name in names:
             start = time.perf_counter()
+            options |= dict(data=args.data, minutes=args.minutes and args.minutes - (start - begin) / 60)
             make(name, out, args.redraw, args.fast, **options)
             print(f"{out / name}.png  ({time.perf_counter() - start:.0f} s)", flush=True)
     except (ValueError, OSError) as error:
         print(f"figures: {error}", file=sys.stderr)
         return 2
+    except Unfinished as error:
+        print(error, file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         return 130

@@ -62,23 +62,13 @@ class Study:
         return dataclasses.replace(self.config, **changes)
 
 
-_TINY = dict(images=32 * 16, batch=16, lr_ramp=80)
+_TINY = dict(images=32 * 8, batch=8, lr_ramp=80, network=dict(model_channels=8, channel_mult=(1,), num_blocks=0))
 STUDIES: dict[str, Study] = {
     "digits": Study("digits", PAIRS["digits"].main),
     "fashion-mnist": Study("fashion-mnist", PAIRS["fashion-mnist"].main, (0,), 5000, 18, 500),
     "cifar10": Study("cifar10", PAIRS["cifar10"].main, (0,), 5000, 18, 500),
     # A quick look: everything runs, nothing is good.
-    "tiny": Study(
-        "digits",
-        dataclasses.replace(
-            PAIRS["digits"].main, **_TINY, network={**PAIRS["digits"].main.network, "model_channels": 8}
-        ),
-        (0, 1),
-        20,
-        3,
-        20,
-        1,
-    ),
+    "tiny": Study("digits", dataclasses.replace(PAIRS["digits"].main, **_TINY), (0, 1), 12, 3, 12, 1),
 }
 
 
@@ -112,8 +102,9 @@ def train(
                 config = dataclasses.replace(config, precision="float32")
             folder, options = (
                 Path(runs, f"{size}-{seed}"),
-                dict(minutes=left, grid_every=config.images, compile=compiled),
+                dict(minutes=left, compile=compiled, grid_every=config.images),
             )
+            options["checkpoint_every"] = max(config.images // 20, 64 * config.batch)
             if not train_in_folder(folder, config, image_set, world=World(device=device()), say=say, **options):
                 raise Unfinished(f"{folder} is not finished: the same command goes on from here")
 

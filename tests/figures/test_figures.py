@@ -41,8 +41,8 @@ def test_command_line(monkeypatch, tmp_path, capsys):
     assert call(monkeypatch, "list") == 0
     listed = capsys.readouterr().out
     assert all(name in listed for name in cli.FIGURES)
-    assert call(monkeypatch, "fig7", "--out", tmp_path) == 2
-    assert "unknown figure 'fig7'" in capsys.readouterr().err
+    assert call(monkeypatch, "fig6", "--out", tmp_path) == 2
+    assert "unknown figure 'fig6'" in capsys.readouterr().err
     assert call(monkeypatch, "fig1", "--redraw", "--out", tmp_path) == 2
     assert "run it without --redraw" in capsys.readouterr().err
     assert call(monkeypatch, "fig1", "--w", "inf", "--out", tmp_path) == 2

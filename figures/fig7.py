@@ -1,0 +1,43 @@
+"""Figure 7 on images: CFG, CFG in an interval of noise levels, and autoguidance against the weight; quality and coverage.
+
+Everything here is seen on the noise seeds on which weights are chosen; table1 reports on others.
+"""
+
+import matplotlib.pyplot as plt
+
+from figures import image_arms
+from figures.common import Result
+from figures.image_plots import TITLES, about, curve, floor, panels, points
+from figures.image_rows import SELECT, measure_all
+from toy2d import plots
+
+COST, NEEDS = "6 min (digits)", "the networks of `python -m figures images`"
+FAST = dict(data="tiny")
+KEYS = ("frechet_distance", "class_agreement", "precision", "test_distance", "recall", "coverage")
+COLOURS = {"CFG": plots.ORANGE, "CFG, interval": plots.VERMILLION, "autoguidance": plots.GREEN}
+
+
+def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
+    arms = image_arms.methods()
+    rows = measure_all(
+        data,
+        [a for tasks in arms.values() for a in tasks],
+        runs=runs,
+        workers=workers,
+        minutes=minutes,
+        desc="figure 7",
+    )
+    return Result(about(data, SELECT, runs) | dict(interval=image_arms.INTERVAL, methods=points(rows, arms)))
+
+
+def draw(result: Result) -> plt.Figure:
+    numbers = result.numbers
+    with plots.style():
+        figure, axes = panels(2, 3, 3.3, 2.7)
+        for ax, key in zip(axes.flat, KEYS, strict=True):
+            for name, some in numbers["methods"].items():
+                curve(ax, [p["w"] for p in some], some, key, COLOURS[name], name)
+            floor(ax, numbers["floors"], key, label=key == "frechet_distance")
+            ax.set(title=TITLES[key], xlabel="guidance weight w")
+        axes[0, 0].legend(frameon=False, fontsize=8)
+    return figure

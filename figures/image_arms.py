@@ -1,0 +1,70 @@
+"""Which settings each image experiment measures. They overlap on purpose: a row is made once, whoever asks for it."""
+
+from figures.family import Net
+from figures.image_rows import MAIN, arm
+
+INTERVAL = (0.2, 3.0)  # of noise levels for guidance limited to an interval; fixed beforehand, not tuned
+WEIGHTS = (1.25, 1.5, 2.0)
+WIDTHS = (0.05, 0.10, 0.20)
+GUIDE = Net("xs", 8)  # smaller and less trained, the paper's kind
+LENGTHS = (32, 16, 8, 4)  # of guides: T divided by these
+
+
+def networks() -> list[dict]:
+    """Every network alone: main by EMA width, guides by capacity and training length."""
+    alone = [Net(ema=ema) for ema in WIDTHS]
+    alone += [Net("guide", part) for part in (16, 8, 4)] + [Net("xs", part) for part in (16, 8, 1)]
+    return [arm(main=net) for net in alone]
+
+
+def lengths() -> dict[str, list[dict]]:
+    """Guides of main's capacity by training length; that of full length is the main model of the next training seed."""
+    guides = {f"T/{part}": Net("guide", part) for part in LENGTHS} | {"T": Net(shift=1)}
+    weights = {"T": (1.0, 1.5)}
+    return {n: [arm("autoguidance", w, guide=g) for w in weights.get(n, (1.0, 1.5, 2.0))] for n, g in guides.items()}
+
+
+def capacities() -> dict[str, list[dict]]:
+    """Guides of half the width by training length."""
+    guides = {f"XS, T/{part}": Net("xs", part) for part in (16, 8)} | {"XS, T": Net("xs")}
+    weights = {"XS, T/8": (1.0, *WEIGHTS)}
+    return {n: [arm("autoguidance", w, guide=g) for w in weights.get(n, (1.0, 1.5, 2.0))] for n, g in guides.items()}
+
+
+def widths(weight: float = 1.5) -> list[dict]:
+    """EMA width of main by that of the guide."""
+    return [arm("autoguidance", weight, Net(ema=m), Net(GUIDE.size, GUIDE.part, g)) for m in WIDTHS for g in WIDTHS]
+
+
+def methods() -> dict[str, list[dict]]:
+    """The three ways of guidance against the weight."""
+    return {
+        "CFG": [arm("cfg", w) for w in (1.0, *WEIGHTS)],
+        "CFG, interval": [arm("cfg", w, interval=INTERVAL) for w in (1.0, 1.5, 2.0)],
+        "autoguidance": [arm("autoguidance", w, guide=GUIDE) for w in (1.0, *WEIGHTS)],
+    }
+
+
+def unconditional() -> list[dict]:
+    """All networks without their labels."""
+    return [arm(labels=False), *(arm("autoguidance", w, guide=GUIDE, labels=False) for w in WEIGHTS[1:])]
+
+
+def blends() -> list[dict]:
+    """Total weight by share of autoguidance; the ends are CFG and autoguidance."""
+    return [arm("blend", w, guide=GUIDE, alpha=a) for w in WEIGHTS[1:] for a in (0, 0.5, 1)]
+
+
+KINDS = {"dropout": ("dropout 0.05", "dropout 0.1"), "noise": ("noise 0.1", "noise 0.2")}
+
+
+def corruptions() -> list[dict]:
+    """The main model corrupted, guided by itself corrupted twice as much: by the same kind, and by the other."""
+    alone = [arm(corrupt=(kind, "")) for kinds in KINDS.values() for kind in kinds]
+    pairs = [(kind, guide) for kind in KINDS for guide in KINDS]
+    guided = [
+        arm("autoguidance", w, guide=MAIN, corrupt=(KINDS[a][0], KINDS[b][1]))
+        for a, b in pairs
+        for w in (WEIGHTS[1:] if a == b else WEIGHTS[1:2])
+    ]
+    return [arm(), *alone, *guided]

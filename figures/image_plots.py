@@ -1,0 +1,116 @@
+"""What the pictures of the image study share: points from rows, curves over training seeds, the floor of real images."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from edm import metrics
+from edm.report import device_name
+from figures import family
+from figures.common import plain
+from figures.family import STUDIES
+from figures.image_numbers import yardstick
+from figures.image_rows import place
+from toy2d import plots
+
+TITLES = {
+    "frechet_distance": "Fréchet distance to training images",
+    "test_distance": "Fréchet distance to test images",
+    "class_agreement": "class agreement",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "nearest": "distance to nearest training image",
+    "copies": "share of near copies",
+}
+NUMBERS = tuple(TITLES)
+COLOURS = (plots.GREEN, plots.ORANGE, plots.PURPLE, plots.SKY, plots.VERMILLION, plots.BLUE)
+
+
+def about(study: str, firsts: Sequence[int], runs=None) -> dict:
+    """What a reader needs to judge the numbers, and the numbers of real images under the same yardstick."""
+    plan = STUDIES[study]
+    return {
+        "data": plan.data,
+        "images_for_a_number": plan.count,
+        "sampler_steps": plan.steps,
+        "device": device_name(family.device()),
+        "training_seeds": list(plan.seeds),
+        "first_noise_seeds": list(firsts),
+        "training_length": plan.config.images,
+        "weights_of_networks": {size: family.parameters(plan, size) for size in family.SIZES},
+        "floors": yardstick(study, place(study, runs)).floors(plan.count),
+    }
+
+
+def point(rows: Iterable[Mapping], task: Mapping) -> dict:
+    """A setting with the values of each number, one for each training seed (the mean over its sets of noise seeds)."""
+    task = plain(task)
+    found = [row for row in rows if all(row[k] == v for k, v in task.items())]
+    if not found:
+        raise ValueError(f"no row for {task}")
+    seeds = sorted({row["seed"] for row in found})
+    keys = [key for key in NUMBERS if key in found[0]]
+    return task | {
+        "values": {key: [float(np.mean([r[key] for r in found if r["seed"] == s])) for s in seeds] for key in keys}
+    }
+
+
+def points(rows: Sequence[Mapping], arms: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
+    return {name: [point(rows, task) for task in tasks] for name, tasks in arms.items()}
+
+
+def mean(a_point: Mapping, key: str = "frechet_distance") -> float:
+    return float(np.mean(a_point["values"][key]))
+
+
+def best(some: Iterable[Mapping], key: str = "frechet_distance") -> dict:
+    """The point of the lowest mean over training seeds."""
+    return min(some, key=lambda p: mean(p, key))
+
+
+def against(a: Mapping, b: Mapping, key: str = "frechet_distance") -> dict:
+    """Paired difference a - b over training seeds, with its 95 % interval."""
+    return metrics.paired_difference(a["values"][key], b["values"][key])
+
+
+def curve(
+    ax, x: Sequence[float], some: Sequence[Mapping], key: str, colour: str, label: str | None = None, **style
+) -> None:
+    """Mean over training seeds as a line, each seed as a small dot."""
+    values = np.array([p["values"][key] for p in some])  # [points, seeds]
+    ax.plot(x, values.mean(1), "o-", color=colour, markersize=4, linewidth=1.4, label=label, **style)
+    for seed in values.T:
+        ax.plot(x, seed, ".", color=colour, markersize=3, alpha=0.5)
+
+
+def floor(ax, floors: Mapping[str, Sequence[Mapping]], key: str, label: bool = False) -> None:
+    """Dotted: the test images. Dashed: as many training images as are generated, drawn with replacement."""
+    for name, line, text in (("test", ":", "real test images"), ("train", "--", "training images, redrawn")):
+        values = [row[key] for row in floors[name] if row.get(key) is not None]
+        if values and (name, key) != ("test", "test_distance"):
+            ax.axhline(np.mean(values), color=plots.GREY, linestyle=line, linewidth=0.9, label=text if label else None)
+
+
+def heat(ax, table: np.ndarray, rows: Sequence, columns: Sequence, form: str = "{:.3f}") -> None:
+    """A small table as a picture with its numbers; light is low."""
+    table = np.asarray(table, float)
+    ax.imshow(
+        table, cmap="Greys", aspect="auto", vmin=table.min() - 0.1 * np.ptp(table), vmax=table.max() + np.ptp(table)
+    )
+    for (i, j), value in np.ndenumerate(table):
+        bold = value == table.min()
+        ax.text(j, i, form.format(value), ha="center", va="center", fontsize=9, weight="bold" if bold else "normal")
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in (header, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
+
+
+def panels(rows: int, columns: int, width: float = 3.5, height: float = 3.0):
+    return plt.subplots(rows, columns, figsize=(width * columns, height * rows), layout="constrained", squeeze=False)

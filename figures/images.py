@@ -1,0 +1,60 @@
+"""The networks of the image study: trained here, then each measured alone, by training length, capacity and EMA width.
+
+All other image experiments take their networks from here. Training goes on where it was stopped; so does the measuring.
+"""
+
+import matplotlib.pyplot as plt
+
+from figures import family, image_arms
+from figures.common import Result
+from figures.family import STUDIES, Net
+from figures.image_plots import COLOURS, about, curve, floor, panels, point
+from figures.image_rows import SELECT, arm, measure_all
+from toy2d import plots
+
+COST, NEEDS = (
+    "25 min (digits; other data sets need a GPU)",
+    "the data set; trains all networks of the image study into runs/images",
+)
+FAST = dict(data="tiny")
+
+
+def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
+    """minutes: stop after so long (`family.Unfinished`); the same call goes on from there. runs: folder of the networks."""
+    plan = STUDIES[data]
+    if data != "tiny" and any(family.missing(plan, runs or family.RUNS / data)):
+        family.train(plan, runs or family.RUNS / data, minutes=minutes)
+    rows = measure_all(data, image_arms.networks(), runs=runs, workers=workers, minutes=minutes, desc="networks")
+    numbers = about(data, SELECT, runs)
+    numbers["recipe"] = family.record(plan)
+    numbers["points"] = [point(rows, task) for task in image_arms.networks()]
+    return Result(numbers)
+
+
+def draw(result: Result) -> plt.Figure:
+    points, floors = result.numbers["points"], result.numbers["floors"]
+    usual = point_of(points, Net())
+    with plots.style():
+        figure, axes = panels(2, 2)
+        for row, key in zip(axes, ("frechet_distance", "recall"), strict=True):
+            for size, colour, label in (("guide", COLOURS[0], "main's capacity"), ("xs", COLOURS[4], "half the width")):
+                some = [p for p in points if p["main"][0] == size] + ([usual] if size == "guide" else [])
+                curve(row[0], [1 / p["main"][1] for p in some], some, key, colour, label)
+            row[0].set(xscale="log", xlabel="training length, in units of T")
+            some = sorted((p for p in points if p["main"][:2] == ["main", 1]), key=lambda p: p["main"][2])
+            curve(row[1], [p["main"][2] for p in some], some, key, COLOURS[5])
+            row[1].set(xlabel="EMA width of the main model")
+            for ax in row:
+                floor(ax, floors, key, label=ax is axes[0, 0])
+                ax.set_ylabel("Fréchet distance" if key == "frechet_distance" else key)
+        axes[0, 0].set_yscale("log")
+        axes[0, 0].set_title("networks alone, by training length")
+        axes[0, 1].set_title("main model, by EMA width")
+        axes[0, 0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def point_of(points: list[dict], net: Net) -> dict:
+    """The point of a network alone."""
+    wanted = arm(main=net)["main"]
+    return next(p for p in points if p["main"] == wanted)

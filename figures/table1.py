@@ -1,0 +1,153 @@
+"""Table 1 on images: guidance and its ablations, weight and EMA width chosen on some noise seeds and reported on others.
+
+Chosen is the lowest Fréchet distance to the training images, on average over training seeds. Intervals are 95 %, of paired
+differences over training seeds. Writes table1.md beside the picture.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from figures import image_arms
+from figures.common import Result, write
+from figures.image_plots import TITLES, about, against, best, floor, markdown, mean, panels, point
+from figures.image_rows import REPORT, SELECT, arm, measure_all
+from toy2d import plots
+
+COST, NEEDS = "25 min (digits), less after fig3 and fig7", "the networks of `python -m figures images`"
+FAST = dict(data="tiny")
+SHOWN = (
+    "frechet_distance",
+    "test_distance",
+    "class_agreement",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "nearest",
+    "copies",
+)
+DIFFERENCES = ("frechet_distance", "recall", "coverage")
+BASE = "no guidance"
+NO_LABELS = "no labels"
+
+
+def candidates() -> dict[str, list[dict]]:
+    """The settings from which each row of the table is chosen: those that fig3 and fig7 show."""
+    methods, capacities, lengths = image_arms.methods(), image_arms.capacities(), image_arms.lengths()
+    full = capacities.pop("XS, T")
+    lengths.pop("T")
+    widths = image_arms.widths()
+    labels = image_arms.unconditional()
+    smaller = [task for tasks in capacities.values() for task in tasks]
+    rows = {
+        BASE: [task for task in image_arms.networks() if task["main"][:2] == ["main", 1]],
+        "CFG": methods["CFG"],
+        "CFG, interval": methods["CFG, interval"],
+        "autoguidance (XS, less trained)": smaller + widths,
+        "same EMA for both": smaller + [task for task in widths if task["main"][2] == task["guide"][2]],
+        "less training only": [task for tasks in lengths.values() for task in tasks],
+        "less capacity only": full,
+        NO_LABELS: [task for task in labels if task["w"] == 1],
+        f"{NO_LABELS}, autoguidance": labels,
+    }
+    guided = {name: [task for task in tasks if task["w"] != 1] for name, tasks in rows.items()}
+    return {name: guided[name] or tasks for name, tasks in rows.items()}
+
+
+def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
+    options = dict(runs=runs, workers=workers, minutes=minutes)
+    arms = candidates()
+    rows = measure_all(data, [a for tasks in arms.values() for a in tasks], desc="table 1, choosing", **options)
+    chosen = {name: best([point(rows, task) for task in tasks]) for name, tasks in arms.items()}
+    tasks = {name: {k: v for k, v in p.items() if k != "values"} for name, p in chosen.items()}
+    rows = measure_all(data, [_again(task) for task in tasks.values()], REPORT, desc="table 1, reporting", **options)
+    reported = {name: point(rows, task) for name, task in tasks.items()}
+    numbers = about(data, REPORT, runs) | dict(chosen_on=list(SELECT), candidates={n: len(a) for n, a in arms.items()})
+    return Result(numbers | dict(rows={name: _row(name, reported, chosen[name]) for name in reported}))
+
+
+def _again(task: Mapping) -> dict:
+    """The task of a point, whose lists were tuples."""
+    return arm(**{**task, "main": image_arms.Net(*task["main"]), "guide": task["guide"] and image_arms.Net(*task["guide"]),
+                  "interval": task["interval"] and tuple(task["interval"]), "corrupt": tuple(task["corrupt"])})  # fmt: skip
+
+
+def _row(name: str, reported: Mapping, chosen: Mapping) -> dict:
+    base = reported[NO_LABELS if name.startswith(NO_LABELS) else BASE]
+    row = dict(reported[name], chosen_at=mean(chosen))
+    if reported[name] is not base:
+        row["difference"] = {key: against(row, base, key) for key in DIFFERENCES}
+        ratios = np.divide(row["values"]["frechet_distance"], base["values"]["frechet_distance"])
+        row["change"] = [float(r) - 1 for r in ratios]
+    return row
+
+
+def setting(row: Mapping) -> str:
+    """How a row was sampled, in a few words."""
+    size, part, ema, _ = row["main"]
+    words = [f"w = {row['w']:g}"] if row["w"] != 1 else []
+    words.append(f"EMA {ema:g}")
+    if row["guide"]:
+        size, part, ema, _ = row["guide"]
+        words[-1] += f" / {ema:g}"
+        words.append(f"{'XS' if size == 'xs' else 'same size'}, T{f'/{part}' if part > 1 else ''}")
+    return ", ".join(words)
+
+
+def draw(result: Result) -> plt.Figure:
+    rows, floors = result.numbers["rows"], result.numbers["floors"]
+    names = list(rows)
+    keys = ("frechet_distance", "test_distance", "recall", "coverage")
+    with plots.style():
+        figure, axes = panels(1, len(keys), 2.9, 3.6)
+        for ax, key in zip(axes[0], keys, strict=True):
+            for i, name in enumerate(names):
+                values = rows[name]["values"][key]
+                colour = plots.SKY if name.startswith(NO_LABELS) else plots.BLUE if name == BASE else plots.GREEN
+                ax.plot(values, [i] * len(values), "o", markersize=3, color=colour, alpha=0.5)
+                ax.plot(np.mean(values), i, "|", markersize=14, markeredgewidth=2, color=colour)
+            _vertical(ax, floors, key)
+            ax.set(title=TITLES[key].replace(" distance to ", " distance\nto "), yticks=range(len(names)))
+            ax.set_yticklabels(names if ax is axes[0, 0] else [])
+            ax.invert_yaxis()
+        axes[0, 0].legend(frameon=False, fontsize=7)
+    return figure
+
+
+def _vertical(ax, floors: Mapping, key: str) -> None:
+    """The floor of `image_plots.floor` for numbers along x."""
+    flat = plt.figure().subplots()
+    floor(flat, floors, key, label=True)
+    for line in flat.lines:
+        ax.axvline(line.get_ydata()[0], color=line.get_color(), linestyle=line.get_linestyle(), linewidth=0.9,
+                   label=line.get_label() if key == "frechet_distance" else None)  # fmt: skip
+    plt.close(flat.figure)
+
+
+def extras(result: Result, out: Path) -> None:
+    write(out / "table1.md", lambda p: p.write_text(text(result)))
+
+
+def text(result: Result) -> str:
+    """The table in Markdown: mean ± standard deviation over training seeds."""
+    numbers = result.numbers
+    rows = [
+        [name, "", *(_cell([r.get(key) for r in numbers["floors"][kind]]) for key in SHOWN), ""]
+        for kind, name in (("test", "real test images"), ("train", "training images, redrawn"))
+    ]
+    for name, row in numbers["rows"].items():
+        gap = row.get("difference", {}).get("frechet_distance")
+        change = f"{gap['mean']:+.3f} ({gap['low']:+.3f} to {gap['high']:+.3f})" if gap else ""
+        rows.append([name, setting(row), *(_cell(row["values"].get(key)) for key in SHOWN), change])
+    header = ["", "chosen", *(TITLES[key] for key in SHOWN), "Δ Fréchet distance, 95 % interval"]
+    return markdown(header, rows)
+
+
+def _cell(values) -> str:
+    values = [v for v in values or [] if v is not None]
+    if not values:
+        return ""
+    return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
