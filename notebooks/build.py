@@ -56,7 +56,7 @@ def execute(script: Path, parameters: dict[str, object], cwd: Path | None = None
     cell = parameter_cell(script, code, parameters)
     source = cell.source
     cell.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
-    client = NotebookClient(notebook, timeout=seconds, kernel_name=KERNEL["name"], store_widget_state=False,
+    client = NotebookClient(notebook, timeout=seconds, kernel_name=KERNEL["name"],
                             resources={"metadata": {"path": str(cwd or script.parent)}})  # fmt: skip
     try:
         client.execute()
@@ -118,7 +118,7 @@ def clean(notebook, old: Path) -> None:
 def run(paths: list[Path]) -> None:
     for script in paths:
         begin = time.perf_counter()
-        notebook = execute(script, {"FAST": False, "SLIDERS": False})
+        notebook = execute(script, {"FAST": False, "SLIDERS": False}, seconds=4 * CELL_SECONDS)
         out = script.with_suffix(".ipynb")
         clean(notebook, out)
         part = out.with_suffix(".tmp")
@@ -128,22 +128,63 @@ def run(paths: list[Path]) -> None:
 
 
 def html(paths: list[Path], out: Path) -> None:
-    """Static pages of the stored notebooks, pictures inside, and an index."""
-    from nbconvert import HTMLExporter
-
+    """Static pages of the stored notebooks that need nothing but themselves: pictures and mathematics inside, no scripts."""
     out.mkdir(parents=True, exist_ok=True)
-    exporter, items = HTMLExporter(template_name="lab"), []
-    for script in paths:
-        notebook = nbformat.read(script.with_suffix(".ipynb"), 4)
-        title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
-        page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
-        (out / f"{script.stem}.html").write_text(page)
-        items.append(f'<li><a href="{script.stem}.html">{title}</a></li>')
-        print(out / f"{script.stem}.html")
-    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Walkthrough</title>'
-    style = "<style>body{font:18px/1.6 sans-serif;max-width:40em;margin:3em auto;padding:0 1em}</style>"
-    body = "<h1>Diffusion guidance: the walkthrough</h1><ul>" + "\n".join(items) + "</ul>"
-    (out / "index.html").write_text(f"{head}{style}<body>{body}</body></html>\n")
+    render = exporter()
+    titles = {p.stem: nbformat.read(p.with_suffix(".ipynb"), 4).cells[0].source.splitlines()[0].lstrip("# ") for p in paths}
+    names = list(titles)
+    for i, (name, title) in enumerate(titles.items()):
+        around = [(names[i - 1], "← ")] * (i > 0) + [("index", "")] + [(n, "→ ") for n in names[i + 1 : i + 2]]
+        links = "".join(f'<a href="{n}.html">{arrow}{titles.get(n, "Walkthrough")}</a>' for n, arrow in around)
+        notebook = nbformat.read((paths[i]).with_suffix(".ipynb"), 4)
+        page, _ = render.from_notebook_node(notebook, {"metadata": {"name": title}})
+        page = re.sub(r"<script\b.*?</script>", "", page, flags=re.S)  # MathJax and the like, from the internet
+        page = page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
+        for tag, place in (("<main>", "<main>{}"), ("</main>", "{}</main>")):
+            page = page.replace(tag, place.format(f"<nav>{links}</nav>"), 1)
+        (out / f"{name}.html").write_text(page)
+        print(out / f"{name}.html")
+    items = "\n".join(f'<li><a href="{name}.html">{title}</a></li>' for name, title in titles.items())
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Walkthrough</title><style>{STYLE}</style>'
+    body = f'<main class="index"><h1>Diffusion guidance: the walkthrough</h1><ul>{items}</ul></main>'
+    (out / "index.html").write_text(f"{head}<body>{body}</body></html>\n")
+
+
+STYLE = """
+body { overflow: auto; } main { max-width: 70em; margin: 0 auto; padding: 0 1em 3em; }
+main.index { font: 18px/1.6 sans-serif; max-width: 40em; margin: 3em auto; } .index ul { list-style: none; padding: 0; }
+nav { display: flex; justify-content: space-between; gap: 2em; padding: 1em 0; font: 14px/1.4 sans-serif; }
+math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", math; font-size: 1.08em; }
+math[display="block"] { margin: 0.9em 0; }
+main .jp-InputArea-editor { overflow-x: auto; }
+main .jp-OutputArea-output.jp-RenderedHTMLCommon { padding-left: 14px; }
+main .jp-RenderedHTMLCommon table { margin-left: 0; }
+main .jp-RenderedHTMLCommon :is(td, th) { text-align: left; vertical-align: top; }
+"""
+
+
+def exporter():
+    """Notebook to HTML with mathematics as MathML, which browsers draw by themselves, and links between pages."""
+    import latex2mathml.converter
+    from nbconvert import HTMLExporter
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+    class Renderer(IPythonRenderer):
+        def inline_math(self, body: str) -> str:
+            return latex2mathml.converter.convert(body)
+
+        def block_math(self, body: str) -> str:
+            return latex2mathml.converter.convert(body, display="block")
+
+        def link(self, text: str, url: str, title: str | None = None) -> str:
+            return super().link(text, re.sub(r"^(\d\d_\w+)\.ipynb", r"\1.html", url), title)
+
+    def markdown(source: str) -> str:
+        return MarkdownWithMath(renderer=Renderer(escape=False, anchor_link_text="")).render(source)
+
+    out = HTMLExporter(template_name="lab")
+    out.register_filter("markdown2html", markdown)
+    return out
 
 
 def main() -> int:

@@ -32,8 +32,7 @@ def test_runs_in_a_fresh_kernel(script, tmp_path):
     assert any("image/png" in o.get("data", {}) for c in notebook.cells if c.cell_type == "code" for o in c.outputs)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
-def test_pair_is_whole(script):
+def check_pair(script: Path) -> None:
     stored = nbformat.read(script.with_suffix(".ipynb"), 4)
     assert content(stored) == content(jupytext.read(script)), "run `make sync`, then `make notebooks`"
     code = [c for c in stored.cells if c.cell_type == "code"]
@@ -43,29 +42,74 @@ def test_pair_is_whole(script):
     assert not re.search(r"/home/|/root/|/tmp/|site-packages|Traceback", text)
 
 
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
+def test_pair_is_whole(script):
+    check_pair(script)
+
+
+def copy_pairs(folder: Path, scripts: list[Path]) -> list[Path]:
+    """Pairs in FOLDER/notebooks below a copy of the configuration."""
+    (folder / "notebooks").mkdir()
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for script in scripts:
+        shutil.copy(script.with_suffix(".ipynb"), folder / "notebooks")
+    return [Path(shutil.copy(script, folder / "notebooks")) for script in scripts]
+
+
 def test_drift_is_noticed(tmp_path):
-    script = tmp_path / "99_x.py"
-    script.write_text(MINIMAL + "x = 1\n")
-    nbformat.write(jupytext.read(script), script.with_suffix(".ipynb"))
-    stored = nbformat.read(script.with_suffix(".ipynb"), 4)
-    assert content(stored) == content(jupytext.read(script))
-    script.write_text(MINIMAL + "x = 2\n")
-    assert content(stored) != content(jupytext.read(script))
+    (script,) = copy_pairs(tmp_path, SCRIPTS[:1])
+    check_pair(script)
+    text = script.read_text()
+    for changed in (
+        text + "\n# %%\nx = 1\n",
+        text.replace("import torch", "import torch  # !", 1),
+        text.replace("# %% [markdown]", "# %%", 1),
+    ):
+        script.write_text(changed)
+        with pytest.raises(AssertionError, match="make sync"):
+            check_pair(script)
 
 
 def test_sync_changes_nothing(tmp_path):
     """Whichever half of a pair is the newer one: scripts stay as they are, to the byte, notebooks keep cells and ids."""
-    pairs = []
-    for script in SCRIPTS:
-        shutil.copy(script.with_suffix(".ipynb"), tmp_path)
-        pairs.append(Path(shutil.copy(script, tmp_path)))
-    shutil.copy(ROOT / "notebooks" / "jupytext.toml", tmp_path)
+    pairs = copy_pairs(tmp_path, SCRIPTS)
     before = {p.name: (p.read_text(), cells(p.with_suffix(".ipynb"))) for p in pairs}
     for newer in (".ipynb", ".py"):
         for path in pairs:
             build.os.utime(path.with_suffix(newer), (time.time() + 60,) * 2)
         build.sync(pairs)
         assert {p.name: (p.read_text(), cells(p.with_suffix(".ipynb"))) for p in pairs} == before, "run `make sync`"
+
+
+def test_sync_brings_a_change_over_and_leaves_sources_of_assignments_alone(tmp_path):
+    (script,) = copy_pairs(tmp_path, SCRIPTS[:1])
+    known = {c.id for c in nbformat.read(script.with_suffix(".ipynb"), 4).cells}
+    script.write_text(script.read_text() + "\n# %%\nx = 1\n")
+    build.os.utime(script, (time.time() + 60,) * 2)
+    build.sync([script])
+    notebook = nbformat.read(script.with_suffix(".ipynb"), 4)
+    assert notebook.cells[-1].source == "x = 1" and {c.id for c in notebook.cells[:-1]} == known
+    shutil.copytree(ROOT / "notebooks/assignments/source", tmp_path / "notebooks/assignments/source")
+    shutil.copy(ROOT / "notebooks/assignments/jupytext.toml", tmp_path / "notebooks/assignments")
+    build.sync(list((tmp_path / "notebooks/assignments/source").glob("*.py")))
+    assert not list(tmp_path.glob("notebooks/assignments/**/*.ipynb")), "a paired source leaks its solution"
+
+
+def test_saving_in_jupyter_writes_both_halves(tmp_path):
+    """Through Jupyter's contents manager, as its editor saves: content reaches the script, metadata does not, ids stay."""
+    from jupytext import TextFileContentsManager
+
+    (script,) = copy_pairs(tmp_path, SCRIPTS[:1])
+    manager = TextFileContentsManager(root_dir=str(tmp_path))
+    model = manager.get(f"notebooks/{script.stem}.ipynb")
+    ids = [cell["id"] for cell in model["content"]["cells"]]
+    model["content"]["cells"][0]["source"] += "\nOne more line."
+    model["content"]["cells"][1]["metadata"]["collapsed"] = True
+    model["content"]["metadata"]["widgets"] = {"x": 1}
+    before = script.read_text()
+    manager.save({key: model[key] for key in ("type", "content", "format")}, f"notebooks/{script.stem}.ipynb")
+    assert script.read_text() == before.replace("\n\n# %% tags", "\n# One more line.\n\n# %% tags", 1)
+    assert [cell.id for cell in nbformat.read(script.with_suffix(".ipynb"), 4).cells] == ids
 
 
 def cells(path: Path) -> list[tuple]:
@@ -75,6 +119,63 @@ def cells(path: Path) -> list[tuple]:
 def test_first_cell_is_the_same_everywhere():
     first = {next(c.source for c in jupytext.read(s).cells if "setup" in c.metadata.get("tags", [])) for s in SCRIPTS}
     assert len(first) == 1 and first.pop().startswith("REPOSITORY = ")
+
+
+@pytest.mark.parametrize("where", ["root", "notebooks", "elsewhere"])
+def test_first_cell_finds_a_checkout_or_installs(where, tmp_path, monkeypatch):
+    """As on a machine where the package cannot be imported."""
+    setup = next(c.source for c in jupytext.read(SCRIPTS[0]).cells if "setup" in c.metadata.get("tags", []))
+    commands = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.chdir({"root": ROOT, "notebooks": ROOT / "notebooks", "elsewhere": tmp_path}[where])
+    exec(setup, {})
+    if where == "elsewhere":
+        assert commands[0][1:3] == ["-m", "pip"] and re.fullmatch(
+            r"diffusion-guidance\[\w+\] @ git\+https://\S+", commands[0][-1]
+        )
+    else:
+        assert sys.path == [str(ROOT)] and not commands
+
+
+def test_sliders_draw_again(tmp_path):
+    """In a real kernel: the figure for the middle value at first, another one when the slider moves."""
+    script = tmp_path / "99_slider.py"
+    script.write_text(
+        MINIMAL
+        + """import ipywidgets
+import matplotlib.pyplot as plt
+from figures.notebook import slider
+
+drawn = []
+def draw(w):
+    drawn.append(w)
+    return plt.figure()
+slider(draw, True, w=[1.0, 2.0, 3.0])
+assert drawn == [2.0], drawn
+handle, = [w for w in ipywidgets.widgets.widget._instances.values() if isinstance(w, ipywidgets.SelectionSlider)]
+handle.value = 3.0
+assert drawn == [2.0, 3.0] and not plt.get_fignums()
+"""
+    )
+    notebook = build.execute(script, FAST)
+    views = [o for o in notebook.cells[-1].outputs if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
+    assert len(views) == 1
+
+
+def test_static_pages_need_nothing_but_themselves(tmp_path):
+    build.html(SCRIPTS[:2], tmp_path)
+    for name in ("index", *(p.stem for p in SCRIPTS[:2])):
+        page = (tmp_path / f"{name}.html").read_text()
+        assert not re.search(r"<script|(?:src|href)=.https?://[^\"']*(?:cdn|unpkg)|\.ipynb", page)
+        links = set(re.findall(r'href="(\w+\.html)"', page))
+        assert all((tmp_path / link).is_file() for link in links if link[:2] in ("01", "02", "in")) and links
+    page = (tmp_path / f"{SCRIPTS[0].stem}.html").read_text()
+    assert page.count("<math") >= 10 and "$" not in re.sub(
+        r"<(style|pre|math|img)\b.*?(</\1>|/>|>)", "", page, flags=re.S
+    )
+    assert page.count("data:image/png;base64,") >= 4
 
 
 def test_errors_name_script_line_and_cell(tmp_path):
