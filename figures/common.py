@@ -101,6 +101,12 @@ def plain(value):
     return int(value) if isinstance(value, np.integer) else value
 
 
+def difference_text(d: dict, form: str = "+.1%") -> str:
+    """A paired difference (`edm.metrics.paired_difference`) with its 95 % interval: '−2.1 (−3.3, −0.9) %'."""
+    mean, low, high = (f"{d[k]:{form}}".replace("-", "−") for k in ("mean", "low", "high"))
+    return f"{mean} ({low}, {high})".replace("%", "") + (" %" if form.endswith("%") else "")
+
+
 def grid(centre: tuple[float, float], half_width: float, pixels: int) -> tuple[np.ndarray, np.ndarray, torch.Tensor]:
     """Pixel centres along x and y, and all of them as points [pixels^2, 2]."""
     steps = (np.arange(pixels) + 0.5) / pixels * 2 - 1

@@ -11,6 +11,7 @@ import numpy as np
 
 from edm.metrics import paired_difference
 from figures.common import GALLERY, load_result, write
+from figures.common import difference_text as show
 
 PAGE = Path(__file__).parents[1] / "RESULTS.md"
 HOLDS, PARTLY, NOT, OPEN = "holds", "holds partly", "does not hold", "not decided"
@@ -24,13 +25,6 @@ class Claim:
     text: str  # what the paper says
     result: str  # name of the stored result
     judge: Callable[[Numbers], tuple[str, str]]  # the stored numbers -> what we measured, and the verdict
-
-
-def show(d: dict, form: str = "+.1%") -> str:
-    """A difference with its 95 % interval: '−2.1 (−3.3, −0.9) %'."""
-    mean, low, high = (f"{d[k]:{form}}".replace("-", "−") for k in ("mean", "low", "high"))
-    text = f"{mean} ({low}, {high})"
-    return text.replace("%", "") + " %" if form.endswith("%") else text
 
 
 def falls(d: dict) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from edm.denoiser import Denoiser
 from edm.guidance import guide, truncate
 from edm.metrics import paired_difference
-from figures.common import Result, write
+from figures.common import Result, difference_text, write
 from figures.paired import measure
 from figures.rows import run_rows
 from toy2d import metrics, plots, pretrained
@@ -149,15 +149,9 @@ def markdown(numbers: dict) -> str:
             values = np.array(numbers["runs"][name][key], float)
             cells.append(f"{values.mean():{form}} ± {values.std(ddof=1):{form}}".replace("% ±", " ±"))
         for key, form in (("outliers_99", "+.1%"), ("branch_tv", "+.3f"), ("misplaced", "+.1%")):
-            cells.append("" if name == "none" else interval(numbers["difference"][name][key], form))
+            cells.append("" if name == "none" else difference_text(numbers["difference"][name][key], form))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines).replace("-", "−").replace("−−−", "---") + "\n"
-
-
-def interval(d: dict, form: str) -> str:
-    """A paired difference with its 95 % interval: '+0.043 (+0.031, +0.055)'."""
-    low, high, mean = (f"{d[k]:{form}}".replace("-", "−") for k in ("low", "high", "mean"))
-    return f"{mean} ({low}, {high})".replace("%", "") + (" %" if form.endswith("%") else "")
 
 
 def label(name: str) -> str:

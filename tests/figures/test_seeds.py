@@ -46,4 +46,4 @@ def test_table(result):
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
     assert "No guidance" in text and "truncation, ×1.4" in text
-    assert seeds.interval({"mean": -0.02, "low": -0.03, "high": 0.01}, "+.1%") == "−2.0 (−3.0, +1.0) %"
+    assert seeds.difference_text({"mean": -0.02, "low": -0.03, "high": 0.01}, "+.1%") == "−2.0 (−3.0, +1.0) %"
