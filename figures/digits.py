@@ -3,14 +3,14 @@
 import dataclasses
 import math
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edm import data, features, grid, models, presets, sampler, train, unet
+from edm import data, features, grid, presets, sampler, train, unet
 from edm.denoiser import expand_sigma
 from edm.generate import generate
 from edm.metrics import FeatureSet, collect, evaluate_features
@@ -234,25 +234,26 @@ def images_of(denoiser, seeds: Iterable[int], steps: int = 12) -> tuple[Tensor, 
     return torch.cat([m.images for m in made]), torch.cat([m.labels for m in made])
 
 
-def paired_runs(networks: models.Models, arms: Sequence[tuple[str, float]], first_seeds: Sequence[int], count: int,
-                measure_by: Ruler, steps: int = 12):  # fmt: skip
-    """Every arm from the same seeds: {"kind w" or "none": {number: one value for each set of seeds}}, as `figures.paired`.
+def paired_runs(
+    arms: Mapping[str, Callable[..., Tensor]],
+    first_seeds: Sequence[int],
+    count: int,
+    measure_by: Ruler,
+    steps: int = 12,
+) -> dict[str, dict[str, list[float]]]:
+    """Every denoiser from the same seeds: {arm: {number: one value for each set of seeds}}, as in `figures.paired`.
 
     The numbers of `edm.metrics.evaluate_features`, and `nearest`, the median distance to the nearest training image.
     """
     out: dict[str, dict[str, list[float]]] = {}
     for first in first_seeds:
-        for kind, w in arms:
-            images, labels = images_of(networks.guided(kind, w), range(first, first + count), steps)
+        for name, denoiser in arms.items():
+            images, labels = images_of(denoiser, range(first, first + count), steps)
             numbers = evaluate_features(collect(measure_by.extractor, [(images, labels)]), measure_by.real)
             numbers["nearest"] = float(nearest(data.to_float(images), measure_by.stored).median())
             for key, value in numbers.items():
-                out.setdefault(arm_name(kind, w), {}).setdefault(key, []).append(value)
+                out.setdefault(name, {}).setdefault(key, []).append(value)
     return out
-
-
-def arm_name(kind: str, weight: float) -> str:
-    return "none" if kind == "none" else f"{kind} {weight:g}"
 
 
 # ---- pictures

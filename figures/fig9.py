@@ -15,21 +15,21 @@ COST, NEEDS = "10 s", "the shipped 2D models"
 FAST = dict(n=128, pixels=24)
 
 
-def compute(seed=0, noise_seed=0, folder=pretrained.FOLDER, *, n=2**14, pixels=240) -> Result:
+def compute(seed=0, noise_seed=0, folder=pretrained.FOLDER, *, n=2**14, pixels=240, sigmas=SIGMAS) -> Result:
     """n: true samples at each level, over which the pull of each guide is averaged."""
     main = pretrained.load("main", seed, folder)
     guides = {arm: pretrained.load(kind, seed, folder) for arm, kind in GUIDES.items()}
     axis_x, axis_y, xy = grid(CENTRE, HALF_WIDTH, pixels)
     arrays = {"axis_x": axis_x, "axis_y": axis_y}
     pull = {arm: [] for arm in guides}
-    for i, sigma in enumerate(SIGMAS):
+    for i, sigma in enumerate(sigmas):
         x = fractal("A").sample(n, sigma, torch.Generator().manual_seed(noise_seed))
         arrays[f"density_main_{i}"] = image(main.log_density(xy, sigma))
         arrays[f"truth_{i}"] = image(fractal("A").log_prob(xy, sigma))
         for arm, weak in guides.items():
             arrays[f"density_{arm}_{i}"] = image(weak.log_density(xy, sigma))
             pull[arm].append(net_pull(main.score(x, sigma) - weak.score(x, sigma), sigma))
-    numbers = {"seed": seed, "noise_seed": noise_seed, "n": n, "sigmas": SIGMAS, "net_pull": pull}
+    numbers = {"seed": seed, "noise_seed": noise_seed, "n": n, "sigmas": sigmas, "net_pull": pull}
     return Result(numbers, {k: v.astype("float16") for k, v in arrays.items()})
 
 
@@ -54,8 +54,11 @@ def draw(result: Result):
         "main / autoguidance's guide",
     )
     with plots.style():
-        figure, axes = plt.subplots(len(SIGMAS), 5, figsize=(12.0, 13.0), layout="constrained")
-        for i, (row, sigma) in enumerate(zip(axes, SIGMAS, strict=True)):
+        sigmas = numbers["sigmas"]
+        figure, axes = plt.subplots(
+            len(sigmas), 5, figsize=(12.0, 2.6 * len(sigmas)), layout="constrained", squeeze=False
+        )
+        for i, (row, sigma) in enumerate(zip(axes, sigmas, strict=True)):
             for ax, name in zip(row, ("main", "cfg", "autoguidance"), strict=False):
                 plots.density(ax, a["axis_x"], a["axis_y"], a[f"density_{name}_{i}"])
             for ax, name in zip(row[3:], GUIDES, strict=True):
