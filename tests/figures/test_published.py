@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from edm import official
 from edm.network import PRESETS, Denoiser
@@ -60,3 +61,14 @@ def test_counts_agree_with_formulas():
     )
     assert cost.sampling_flops(net, None, 10) == 10 * 63 * net.flops
     assert cost.gpu_hours(3.6e18, 100) == pytest.approx(10) and cost.hours_text(0.01) == "36 s"
+
+
+def test_a_training_step_is_three_forward_passes():
+    denoiser = Denoiser(**PRESETS["digits"])
+    x = torch.randn(2, 1, 8, 8)
+    with FlopCounterMode(display=False) as forward:
+        out = denoiser(x, 1.0)
+    with FlopCounterMode(display=False) as backward:
+        out.square().sum().backward()
+    # all but the first convolution, whose input needs no gradient
+    assert 2.9 < (forward.get_total_flops() + backward.get_total_flops()) / forward.get_total_flops() <= cost.PASSES
