@@ -33,7 +33,7 @@ SLIDERS = True  # False: the static pictures only
 import numpy as np
 
 from figures import density, fig2, fig9, paired, why
-from figures.notebook import say, show, spread, table
+from figures.notebook import show, slider, spread, table
 from toy2d.arms import AUTOGUIDANCE_W
 from toy2d.pretrained import load
 
@@ -76,6 +76,10 @@ show(
     f"**Figure 5.2.** The paper's Figure 9. At σ = 0.5 the two guides differ most: the ratio to CFG's guide is a slope over the whole plane, away from the other class (one-sided {nine.numbers['net_pull']['cfg'][0]['one_sided']:.0%}); that to autoguidance's "
     f"guide is nearly flat ({nine.numbers['net_pull']['autoguidance'][0]['one_sided']:.0%}, and {nine.numbers['net_pull']['cfg'][0]['rms'] / nine.numbers['net_pull']['autoguidance'][0]['rms']:.0f} times weaker).",
 )
+
+# %%
+slider(lambda sigma: fig9.draw(fig9.compute(n=1024, pixels=80, sigmas=(sigma,))), SLIDERS,
+       sigma=[0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.15, 0.25, 0.5, 1.0, 2.0])
 
 # %% [markdown]
 # *One-sided* is the length of the mean push over the root mean square of all pushes: 1 if all samples are pushed the same way, 0 if the pushes cancel. Over the training seeds:
@@ -208,4 +212,4 @@ table(
 # **Questions.** (1) Compute the cancelling weight for $a = 0.01$, $b = 0.02$ (`why.cancelling_weight`), sample with it, and explain why 3 did better. (2) What does the ideally bad pair do at $w = 10$? Where is its optimum, and what ends it? (3) Design a guide for the *trained* main model that shares its errors
 # better than the shipped one. Notebook 6 has candidates; notebook 8 has another. (4) In section 4 the roles are reversed. With which weight would the exact guide be right? What is guidance then?
 #
-# Next: [8 · Averages of weights](08_ema.ipynb), or [7 · From 2D to images](07_digits.ipynb).
+# Next: [7 · From 2D to images](07_digits.ipynb), [8 · Averages of weights](08_ema.ipynb).

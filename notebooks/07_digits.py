@@ -150,7 +150,7 @@ say(f"All {len(norms)} stored rows of the shipped average have a norm of {norms.
 # ## 4. The loss, and knowing how sure one can be
 #
 # The squared error of a denoiser at $\sigma = 80$ is about the variance of the data, at 0.002 next to nothing. EDM weighs it with $\lambda(\sigma) = (\sigma^2+\sigma_d^2)/(\sigma\sigma_d)^2$, which makes the error of $F$ count equally everywhere. But soon some levels are learned and others can never be, since noise hides what the network is asked for. EDM2 lets the network learn $u(\sigma)$, the logarithm of the error it has to expect, and divides by it:
-# $$\mathcal L = \frac{\lambda(\sigma)}{e^{u(\sigma)}}\, \big\| D(y + \sigma n;\, \sigma) - y \big\|^2 + u(\sigma).$$
+# $$\mathcal L = \frac{\lambda(\sigma)}{e^{u(\sigma)}}\, \left\| D(y + \sigma n;\, \sigma) - y \right\|^2 + u(\sigma).$$
 # Set the derivative by $u$ to zero: at the optimum $e^u = \lambda \|D-y\|^2$. Every noise level then contributes the same, 1, to the loss. Is it so in our networks?
 
 # %%

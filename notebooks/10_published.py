@@ -47,7 +47,7 @@ folder = Path(tempfile.mkdtemp())  # for the files made here
 # ## 1. A pickle is a program
 #
 # The published networks are Python pickles. A pickle is not data that one looks at, but a list of instructions for a small machine with a stack. One of its instructions fetches a function *by any name that Python can import*, another calls it. Here is a whole
-# pickle of 76 bytes. It would open a file for writing, and so create it; it could as well send your keys somewhere.
+# pickle, except for its header. It would open a file for writing, and so create it; it could as well send your keys somewhere.
 
 # %%
 files = published.hostile(folder)

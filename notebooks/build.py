@@ -139,6 +139,7 @@ def html(paths: list[Path], out: Path) -> None:
         notebook = nbformat.read((paths[i]).with_suffix(".ipynb"), 4)
         page, _ = render.from_notebook_node(notebook, {"metadata": {"name": title}})
         page = re.sub(r"<script\b.*?</script>", "", page, flags=re.S)  # MathJax and the like, from the internet
+        page = re.sub(r" ± |(?<=\d) (?=%)", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), page)
         page = page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
         for tag, place in (("<main>", "<main>{}"), ("</main>", "{}</main>")):
             page = page.replace(tag, place.format(f"<nav>{links}</nav>"), 1)
@@ -157,6 +158,7 @@ nav { display: flex; justify-content: space-between; gap: 2em; padding: 1em 0; f
 math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", math; font-size: 1.08em; }
 math[display="block"] { margin: 0.9em 0; }
 main .jp-InputArea-editor { overflow-x: auto; }
+main .jp-RenderedMarkdown pre { white-space: pre; overflow-x: auto; }
 main .jp-OutputArea-output.jp-RenderedHTMLCommon { padding-left: 14px; }
 main .jp-RenderedHTMLCommon table { margin-left: 0; }
 main .jp-RenderedHTMLCommon :is(td, th) { text-align: left; vertical-align: top; }
