@@ -235,5 +235,5 @@ def draw_starts(ax, numbers: dict) -> None:
             ax.scatter([i + shift] * len(values), values, s=8, color=colour, alpha=0.6, linewidths=0)
             ax.plot([i + shift - 0.12, i + shift + 0.12], [values.mean()] * 2, color=colour, linewidth=1.5)
     ax.set_xticks(range(len(levels)), [f"σ = {level}" for level in levels])
-    ax.set(title="flown off, by where sampling starts (shipped pairs)", xlim=(-0.5, len(levels) - 0.5))
+    ax.set(title="flown off, by starting level (shipped)", xlim=(-0.5, len(levels) - 0.5))
     ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=1))
