@@ -47,7 +47,7 @@ A = fractal("A")
 # ## 1. A network that is a density
 #
 # The model gives an unnormalised log density, with $s = \sqrt{\sigma_\text{data}^2+\sigma^2}$ and $f$ a plain network of five linear layers:
-# $$\log p_\theta(x;\sigma) = g\, \frac{\overline{f(x/s, \ln\sigma/4, 1)^2}}{\sigma} - \frac{|x/s|^2}{2} + \text{const.}$$
+# $$\log p_\theta(x;\sigma) = \frac{g}{\sigma}\, \operatorname{mean}\big[f(x/s, \ln\sigma/4, 1)^2\big] - \frac{|x/s|^2}{2} + \text{const.}$$
 # Its score is the gradient in $x$. The library writes that gradient out in closed form, so that training differentiates once, not twice.
 # Two lines check it:
 

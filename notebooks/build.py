@@ -171,12 +171,17 @@ def exporter():
     from nbconvert import HTMLExporter
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
+    def mathml(tex: str, display: str) -> str:
+        out = latex2mathml.converter.convert(tex, display=display)
+        bare = not re.search(r"\\(log|ln)\s*[_^]", tex)
+        return re.sub(r"<mi>(log|ln)</mi>", r'\g<0><mspace width="0.17em"/>', out) if bare else out
+
     class Renderer(IPythonRenderer):
         def inline_math(self, body: str) -> str:
-            return latex2mathml.converter.convert(body)
+            return mathml(body, "inline")
 
         def block_math(self, body: str) -> str:
-            return latex2mathml.converter.convert(body, display="block")
+            return mathml(body, "block")
 
         def link(self, text: str, url: str, title: str | None = None) -> str:
             return super().link(text, re.sub(r"^(\d\d_\w+)\.ipynb", r"\1.html", url), title)
