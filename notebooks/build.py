@@ -131,13 +131,15 @@ def html(paths: list[Path], out: Path) -> None:
     """Static pages of the stored notebooks that need nothing but themselves: pictures and mathematics inside, no scripts."""
     out.mkdir(parents=True, exist_ok=True)
     render = exporter()
-    titles = {p.stem: nbformat.read(p.with_suffix(".ipynb"), 4).cells[0].source.splitlines()[0].lstrip("# ") for p in paths}
+    known = [p for p in scripts() if p in paths or (out / f"{p.stem}.html").exists()]  # of an earlier call
+    stored = {p.stem: nbformat.read(p.with_suffix(".ipynb"), 4) for p in known}
+    titles = {name: notebook.cells[0].source.splitlines()[0].lstrip("# ") for name, notebook in stored.items()}
     names = list(titles)
-    for i, (name, title) in enumerate(titles.items()):
+    for name in (p.stem for p in paths):
+        i, title = names.index(name), titles[name]
         around = [(names[i - 1], "← ")] * (i > 0) + [("index", "")] + [(n, "→ ") for n in names[i + 1 : i + 2]]
         links = "".join(f'<a href="{n}.html">{arrow}{titles.get(n, "Walkthrough")}</a>' for n, arrow in around)
-        notebook = nbformat.read((paths[i]).with_suffix(".ipynb"), 4)
-        page, _ = render.from_notebook_node(notebook, {"metadata": {"name": title}})
+        page, _ = render.from_notebook_node(stored[name], {"metadata": {"name": title}})
         page = re.sub(r"<script\b.*?</script>", "", page, flags=re.S)  # MathJax and the like, from the internet
         page = re.sub(r" ± |(?<=\d) (?=%)", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), page)
         page = page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
