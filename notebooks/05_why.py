@@ -166,7 +166,7 @@ table(
 # that does come out can be computed exactly: along a trajectory, $\frac{d \log q}{d\sigma} = -\operatorname{div} \frac{x - D_w(x;\sigma)}{\sigma}$.
 
 # %%
-made = density.compute(seeds=SEEDS, n=16 if FAST else 192, pixels=12 if FAST else 60)
+made = density.compute(seeds=SEEDS, n=16 if FAST else 192, pixels=12 if FAST else 60, normaliser_pixels=60 if FAST else density.NORMALISER_PIXELS)
 runs = made.numbers["runs"]
 product = {arm: [r["kl_q_product"] for r in rows] for arm, rows in runs.items()}
 show(
