@@ -261,7 +261,7 @@ say(
 )
 
 # %% [markdown]
-# **A cheap search.** A grid over three quantities asks every combination. If the optimum is smooth, as the paper's Figure 3 suggests, one can walk along one axis at a time, with fewer images, and from the *same noise* for all settings, so that what differs is the setting and not the draw (notebook 9 measures what pairing buys on digits).
+# **A cheap search.** A grid over three quantities asks every combination. If the optimum is smooth, as the paper's Figure 3 suggests, one can walk along one axis at a time, with fewer images, and from the *same noise* for all settings, so that what differs is the setting and not the draw (as notebooks 7 and 9 do on digits).
 
 # %%
 total = sum(cheap.values())
