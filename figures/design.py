@@ -27,12 +27,13 @@ from toy2d.model import LogDensityMLP
 COST, NEEDS = "20 min", "the shipped 2D models; trains guides for 10 min of these"
 FAST = dict(n=128, seeds=[0, 1], hidden=(8, 16), lengths=(32, 64), emas=(0.05,), weights=(1.0, 2.0), batch=128)
 
-HIDDEN = (8, 16, 32, 64)
+HIDDEN = (16, 32, 64)
 LENGTHS = (128, 256, 512, 1024, 2048, 4096)  # iterations; the main model has 4096
 EMAS = (0.01, 0.05, 0.15)
 WEIGHTS = (1.0, 1.25, 1.5, 2.0, 3.0)
 GUIDE_SEED = 100  # added to the main model's training seed
 REPORT_NOISE = 1000  # added to the noise seed of the points on which weights are chosen
+BUDGET = 0.05  # of branch TV that guidance may cost
 KEYS = ("outliers_99", "branch_tv", "leaves_lost", "misplaced", "diverged")
 PREFIXES = (32, 64, 128, 256, 512, 1024, 2048)  # numbers of samples at which `figures.search` may look
 
@@ -78,9 +79,8 @@ def row(seed: int, noise_seed: int, n: int, weight: float, file: str, folder: st
         denoiser = guide(denoiser, load_guide(file, hidden, length, ema), weight)
     samples = run(denoiser, draw_start(n, noise_seed))
     first = {str(k): metrics.misplaced(samples[:k], fractal("A")) for k in PREFIXES if k <= n}
-    return {k: measure(samples)[k] for k in ("outliers_99", "branch_tv", "leaves_lost", "misplaced", "diverged")} | {
-        "first": first
-    }
+    numbers = measure(samples)
+    return {k: numbers[k] for k in KEYS} | {"first": first}
 
 
 def compute(
@@ -112,23 +112,33 @@ def compute(
     unguided = ({}, 1.0)
     arms = [unguided, *((g, w) for g in guides for w in weights if w != 1)]
     grid = measured(noise_seed, arms, "weights")
-    on_selection = {
-        json.dumps(arm): np.mean([r["misplaced"] for r in rows]) for arm, rows in zip(arms, grid, strict=True)
+    means = {
+        json.dumps(a): {k: np.mean([r[k] for r in rows]) for k in KEYS} for a, rows in zip(arms, grid, strict=True)
     }
-    best = [
-        min([unguided, *((g, w) for w in weights if w != 1)], key=lambda a: on_selection[json.dumps(a)]) for g in guides
-    ]
+
+    def at_best_weight(g: dict, key: str, budget: float) -> tuple[dict, float]:
+        """The setting of this guide with the least `key` among those whose branch TV grows by at most `budget`."""
+        most = means[json.dumps(unguided)]["branch_tv"] + budget
+        settings = [unguided, *((g, w) for w in weights if w != 1)]
+        return min(
+            (a for a in settings if means[json.dumps(a)]["branch_tv"] <= most), key=lambda a: means[json.dumps(a)][key]
+        )
+
+    best = [at_best_weight(g, "outliers_99", BUDGET) for g in guides]
     chosen = [unguided, *(arm for arm in best if arm != unguided)]
     report = dict(zip(map(json.dumps, chosen), measured(noise_seed + REPORT_NOISE, chosen, "report"), strict=True))
     none, cells = report[json.dumps(unguided)], []
     for g, arm in zip(guides, best, strict=True):
         rows = report[json.dumps(arm)]
         change = {k: paired_difference([r[k] for r in rows], [r[k] for r in none]) for k in KEYS}
-        cells.append(g | {"w": arm[1], "change": change} | {k: [r[k] for r in rows] for k in KEYS})
+        least = at_best_weight(g, "misplaced", np.inf)[1]
+        cells.append(
+            g | {"w": arm[1], "w_misplaced": least, "change": change} | {k: [r[k] for r in rows] for k in KEYS}
+        )
     numbers = {
         "seeds": list(seeds), "noise_seed": noise_seed, "report_noise_seed": noise_seed + REPORT_NOISE, "n": n, "batch": batch,
         "hidden": list(hidden), "lengths": list(lengths), "emas": list(emas), "weights": list(weights),
-        "none": {k: [r[k] for r in none] for k in KEYS}, "cells": cells,
+        "budget": BUDGET, "none": {k: [r[k] for r in none] for k in KEYS}, "cells": cells,
         "floor": {k: metrics.floor(n, with_wasserstein=False)[k] for k in KEYS},
         "grid": [g | {"w": w, "first": [r["first"] for r in rows]} for (g, w), rows in zip(arms, grid, strict=True)],
     }  # fmt: skip
@@ -140,44 +150,45 @@ def cell(numbers: dict, hidden: int, length: int, ema: float) -> dict:
 
 
 def draw(result: Result):
-    """A map for each average: change of the misplaced mass, in points, at the best weight, over width and length of training."""
+    """A map for each average: change of the outliers at the best weight within the budget. Right: the same against length."""
     numbers = result.numbers
     hidden, lengths, emas = numbers["hidden"], numbers["lengths"], numbers["emas"]
-    none, floor = np.mean(numbers["none"]["misplaced"]), numbers["floor"]["misplaced"]
+    parts = [f"T/{max(lengths) // t}" if t < max(lengths) else "T" for t in lengths]
     with plots.style():
-        figure, axes = plt.subplots(
-            1, len(emas) + 1, figsize=(4.0 * len(emas) + 3.6, 3.6), layout="constrained", squeeze=False
-        )
-        for ax, ema in zip(axes[0], emas, strict=False):
+        figure, axes = plt.subplots(1, len(emas) + 1, figsize=(4.0 * len(emas) + 4.0, 3.4), layout="constrained")
+        for ax, ema in zip(axes, emas, strict=False):
             cells = [[cell(numbers, h, t, ema) for t in lengths] for h in hidden]
-            change = np.array([[c["change"]["misplaced"]["mean"] for c in line] for line in cells])
-            image = ax.imshow(100 * change, cmap="PuOr", vmin=-8, vmax=8, origin="lower", aspect="auto")
+            change = np.array([[c["change"]["outliers_99"]["mean"] for c in line] for line in cells])
+            image = ax.imshow(100 * change, cmap="PuOr", vmin=-5, vmax=5, origin="lower", aspect="auto")
             for i, line in enumerate(cells):
                 for j, c in enumerate(line):
-                    d = c["change"]["misplaced"]
+                    d = c["change"]["outliers_99"]
                     star = "*" if d["high"] < 0 else ""
                     text = "w = 1" if c["w"] == 1 else f"{100 * d['mean']:+.1f}{star}\nw = {c['w']:g}"
                     ax.text(j, i, text.replace("-", "−"), ha="center", va="center", fontsize=7)
-            ax.set_xticks(range(len(lengths)), [f"T/{max(lengths) // t}" if t < max(lengths) else "T" for t in lengths])
+            ax.set_xticks(range(len(lengths)), parts)
             ax.set_yticks(range(len(hidden)), hidden)
-            ax.set(title=f"EMA width {ema:g}", xlabel="training length of the guide")
+            ax.set(title=f"EMA width of the guide {ema:g}", xlabel="training length of the guide")
             ax.spines[:].set_visible(False)
-        axes[0, 0].set_ylabel("width of the guide")
-        figure.colorbar(image, ax=axes[0, :-1], label="change of misplaced mass, points", shrink=0.9)
-        draw_lengths(axes[0, -1], numbers, none, floor)
+        axes[0].set_ylabel("width of the guide (main: 64)")
+        figure.colorbar(image, ax=axes[:-1], label="change of outliers, points", shrink=0.9)
+        draw_lengths(axes[-1], numbers, parts)
     return figure
 
 
-def draw_lengths(ax, numbers: dict, none: float, floor: float) -> None:
-    """Misplaced mass against the length of training, a line a width, at the first average."""
-    ema, lengths = numbers["emas"][0], numbers["lengths"]
-    colours = (plots.PURPLE, plots.VERMILLION, plots.GREEN, plots.SKY)
-    for h, colour in zip(numbers["hidden"], colours, strict=False):
-        values = np.array([cell(numbers, h, t, ema)["misplaced"] for t in lengths])  # [lengths, seeds]
-        ax.plot(lengths, values.mean(1), "o-", color=colour, markersize=3, linewidth=1.2, label=f"width {h}")
-        ax.plot(lengths, values, color=colour, linewidth=0.4, alpha=0.5)
-    ax.axhline(none, color=plots.BLUE, linewidth=1, linestyle="--", label="no guidance")
-    ax.axhline(floor, color=plots.GREY, linewidth=0.8, linestyle=":", label="true samples (floor)")
-    ax.set(xscale="log", xlabel="iterations of the guide", title=f"misplaced mass, EMA {ema:g}", ylim=(0, None))
+def draw_lengths(ax, numbers: dict, parts: list[str]) -> None:
+    """Change of the outliers against the length of training, a line a width, at the first average; bars: 95 % intervals."""
+    lengths, x = numbers["lengths"], np.arange(len(numbers["lengths"]))
+    colours = (plots.VERMILLION, plots.GREEN, plots.SKY, plots.PURPLE)
+    for i, (h, colour) in enumerate(zip(numbers["hidden"], colours, strict=False)):
+        d = [cell(numbers, h, t, numbers["emas"][0])["change"]["outliers_99"] for t in lengths]
+        at = x + 0.12 * (i - 1)
+        ax.plot(at, [v["mean"] for v in d], "o-", color=colour, markersize=3, linewidth=1.2, label=f"width {h}")
+        ax.vlines(at, [v["low"] for v in d], [v["high"] for v in d], color=colour, linewidth=0.8)
+    ax.axhline(0, color=plots.BLUE, linewidth=0.8, linestyle="--", label="no guidance")
+    gap = numbers["floor"]["outliers_99"] - np.mean(numbers["none"]["outliers_99"])
+    title = f"EMA {numbers['emas'][0]:g}; true samples would be at {100 * gap:+.1f}".replace("-", "−")
+    ax.set(xlabel="training length of the guide", title=title)
+    ax.set_xticks(x, parts)
     ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
     ax.legend(frameon=False, fontsize=7)
