@@ -65,8 +65,8 @@ class Study:
 _TINY = dict(images=32 * 8, batch=8, lr_ramp=80, network=dict(model_channels=8, channel_mult=(1,), num_blocks=0))
 STUDIES: dict[str, Study] = {
     "digits": Study("digits", PAIRS["digits"].main),
-    "fashion-mnist": Study("fashion-mnist", PAIRS["fashion-mnist"].main, (0,), 5000, 18, 500),
-    "cifar10": Study("cifar10", PAIRS["cifar10"].main, (0,), 5000, 18, 500),
+    "fashion-mnist": Study("fashion-mnist", PAIRS["fashion-mnist"].main, (0, 1), 5000, 18, 500),
+    "cifar10": Study("cifar10", PAIRS["cifar10"].main, (0, 1), 5000, 18, 500),
     # A quick look: everything runs, nothing is good.
     "tiny": Study("digits", dataclasses.replace(PAIRS["digits"].main, **_TINY), (0, 1), 12, 3, 12, 1),
 }

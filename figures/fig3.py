@@ -4,7 +4,6 @@ Everything here is seen on the noise seeds on which weights and widths are chose
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 from figures import image_arms
 from figures.common import Result
@@ -39,13 +38,14 @@ def draw(result: Result) -> plt.Figure:
                 floor(ax, numbers["floors"], key)
                 ax.set(xlabel="guidance weight w", ylabel=title)
             table = [[_mean(numbers["widths"], m, g, key) for g in widths] for m in widths]
-            heat(row[2], np.array(table) if key == "frechet_distance" else -np.array(table), widths, widths)
+            heat(row[2], table, widths, widths, low=key == "frechet_distance")
             row[2].set(xlabel="EMA width of the guide", ylabel="EMA width of main")
         for ax, title in zip(axes[0], ("guide: main's capacity", "guide: half the width", "XS, T/8"), strict=True):
             ax.set_title(
                 title if title != "XS, T/8" else f"guide XS, T/8, w = {numbers['widths'][0]['w']:g}: Fréchet distance"
             )
-        axes[1, 2].set_title("minus the recall")
+        axes[1, 2].set_title("recall")
+        axes[0, 0].set_ylim(top=1.4 * axes[0, 0].get_ylim()[1])  # room for the names
         for ax in axes[0, :2]:
             ax.legend(frameon=False, fontsize=8)
     return figure

@@ -7,6 +7,7 @@ INTERVAL = (0.2, 3.0)  # of noise levels for guidance limited to an interval; fi
 WEIGHTS = (1.25, 1.5, 2.0)
 WIDTHS = (0.05, 0.10, 0.20)
 GUIDE = Net("xs", 8)  # smaller and less trained, the paper's kind
+SAME_RUN = "T/8, main's own run"
 LENGTHS = (32, 16, 8, 4)  # of guides: T divided by these
 
 
@@ -18,8 +19,9 @@ def networks() -> list[dict]:
 
 
 def lengths() -> dict[str, list[dict]]:
-    """Guides of main's capacity by training length; that of full length is the main model of the next training seed."""
-    guides = {f"T/{part}": Net("guide", part) for part in LENGTHS} | {"T": Net(shift=1)}
+    """Guides of main's capacity by training length, from another seed; that of full length is the main model of the next
+    training seed. And, for comparison, an early snapshot of the main model's own run."""
+    guides = {f"T/{part}": Net("guide", part) for part in LENGTHS} | {"T": Net(shift=1), SAME_RUN: Net("main", 8)}
     weights = {"T": (1.0, 1.5)}
     return {n: [arm("autoguidance", w, guide=g) for w in weights.get(n, (1.0, 1.5, 2.0))] for n, g in guides.items()}
 

@@ -74,17 +74,6 @@ class Yardstick:
         near = self._nearest(images)
         return {"nearest": float(near.mean()), "copies": float((near < self.copy_limit).mean())}
 
-    def floors(self, count: int, draws: int = 3) -> dict[str, list[dict]]:
-        """Rows of real images: the test images, and as many training images as are generated, drawn with replacement (what a model
-        that knows the training set by heart would get)."""
-        rows = {"test": [self.numbers(self.held_out, self.test.images)], "train": []}
-        for draw in range(draws):
-            chosen = np.sort(np.random.default_rng(draw).integers(len(self.train), size=count))
-            images = self.train.images[chosen]
-            found = metrics.collect(self.extractor, [(images, self.train.labels[chosen])])
-            rows["train"].append(self.numbers(found, images))
-        return rows
-
 
 def _corrupted(net, kind: str, place: int) -> Denoiser:
     if not kind:

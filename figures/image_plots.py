@@ -10,7 +10,7 @@ from edm.report import device_name
 from figures import family
 from figures.common import plain
 from figures.family import STUDIES
-from figures.image_numbers import yardstick
+from figures.image_numbers import Yardstick, yardstick
 from figures.image_rows import place
 from toy2d import plots
 
@@ -41,8 +41,21 @@ def about(study: str, firsts: Sequence[int], runs=None) -> dict:
         "first_noise_seeds": list(firsts),
         "training_length": plan.config.images,
         "weights_of_networks": {size: family.parameters(plan, size) for size in family.SIZES},
-        "floors": yardstick(study, place(study, runs)).floors(plan.count),
+        "floors": floors(yardstick(study, place(study, runs)), plan.count),
     }
+
+
+def floors(by: Yardstick, count: int, draws: int = 3) -> dict[str, list[dict]]:
+    """Numbers of real images: the test images; and `count` training images drawn with replacement, as many of each class (what a
+    model that knows the training set by heart would get)."""
+    rows = {"test": [by.numbers(by.held_out, by.test.images)], "train": []}
+    labels = by.train.labels
+    for draw in range(draws):
+        rng = np.random.default_rng(draw)
+        chosen = np.array([rng.choice(np.flatnonzero(labels == n % by.train.num_classes)) for n in range(count)])
+        found = metrics.collect(by.extractor, [(by.train.images[chosen], labels[chosen])])
+        rows["train"].append(by.numbers(found, by.train.images[chosen]))
+    return rows
 
 
 def point(rows: Iterable[Mapping], task: Mapping) -> dict:
@@ -94,15 +107,14 @@ def floor(ax, floors: Mapping[str, Sequence[Mapping]], key: str, label: bool = F
             ax.axhline(np.mean(values), color=plots.GREY, linestyle=line, linewidth=0.9, label=text if label else None)
 
 
-def heat(ax, table: np.ndarray, rows: Sequence, columns: Sequence, form: str = "{:.3f}") -> None:
-    """A small table as a picture with its numbers; light is low."""
+def heat(ax, table: Sequence, rows: Sequence, columns: Sequence, low: bool = True) -> None:
+    """A small table as a picture with its numbers; light and bold is best, the lowest or the highest."""
     table = np.asarray(table, float)
-    ax.imshow(
-        table, cmap="Greys", aspect="auto", vmin=table.min() - 0.1 * np.ptp(table), vmax=table.max() + np.ptp(table)
-    )
+    worse = (table if low else -table) / (np.ptp(table) or 1)
+    ax.imshow(worse, cmap="Greys", aspect="auto", vmin=worse.min() - 0.1, vmax=worse.max() + 1)
     for (i, j), value in np.ndenumerate(table):
-        bold = value == table.min()
-        ax.text(j, i, form.format(value), ha="center", va="center", fontsize=9, weight="bold" if bold else "normal")
+        bold = value == (table.min() if low else table.max())
+        ax.text(j, i, f"{value:.3f}", ha="center", va="center", fontsize=9, weight="bold" if bold else "normal")
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(rows)), rows)
 

@@ -29,7 +29,7 @@ SHOWN = (
     "nearest",
     "copies",
 )
-DIFFERENCES = ("frechet_distance", "recall", "coverage")
+DIFFERENCES = ("frechet_distance", "test_distance", "recall", "coverage", "nearest")
 BASE = "no guidance"
 NO_LABELS = "no labels"
 
@@ -38,7 +38,7 @@ def candidates() -> dict[str, list[dict]]:
     """The settings from which each row of the table is chosen: those that fig3 and fig7 show."""
     methods, capacities, lengths = image_arms.methods(), image_arms.capacities(), image_arms.lengths()
     full = capacities.pop("XS, T")
-    lengths.pop("T")
+    del lengths["T"], lengths[image_arms.SAME_RUN]
     widths = image_arms.widths()
     labels = image_arms.unconditional()
     smaller = [task for tasks in capacities.values() for task in tasks]
@@ -99,14 +99,14 @@ def setting(row: Mapping) -> str:
 
 def draw(result: Result) -> plt.Figure:
     rows, floors = result.numbers["rows"], result.numbers["floors"]
-    names = list(rows)
+    names = [name for name in rows if not name.startswith(NO_LABELS)]  # those are far off the scale
     keys = ("frechet_distance", "test_distance", "recall", "coverage")
     with plots.style():
         figure, axes = panels(1, len(keys), 2.9, 3.6)
         for ax, key in zip(axes[0], keys, strict=True):
             for i, name in enumerate(names):
                 values = rows[name]["values"][key]
-                colour = plots.SKY if name.startswith(NO_LABELS) else plots.BLUE if name == BASE else plots.GREEN
+                colour = plots.BLUE if name == BASE else plots.ORANGE if name.startswith("CFG") else plots.GREEN
                 ax.plot(values, [i] * len(values), "o", markersize=3, color=colour, alpha=0.5)
                 ax.plot(np.mean(values), i, "|", markersize=14, markeredgewidth=2, color=colour)
             _vertical(ax, floors, key)
