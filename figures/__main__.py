@@ -11,8 +11,28 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from figures import claims, common, corruptions, density, design, fig1, fig2, fig9, flow, intervals, search, seeds  # noqa: E402 (the backend comes first)
-from figures import blend, fig3, fig7, grids, image_corruptions, images, table1  # noqa: E402
+from figures import (  # noqa: E402 (the backend comes first)
+    blend,
+    claims,
+    common,
+    corruptions,
+    density,
+    design,
+    fig1,
+    fig2,
+    fig3,
+    fig7,
+    fig9,
+    flow,
+    grids,
+    image_corruptions,
+    images,
+    intervals,
+    pull,
+    search,
+    seeds,
+    table1,
+)
 from figures.family import STUDIES, Unfinished  # noqa: E402
 from toy2d import pretrained  # noqa: E402
 from toy2d.arms import AUTOGUIDANCE_W  # noqa: E402
@@ -21,19 +41,13 @@ from toy2d.arms import AUTOGUIDANCE_W  # noqa: E402
 # (arguments of compute for a quick look). Where it has extras(result, out), that writes more files.
 GROUPS: dict[str, dict[str, ModuleType]] = {
     "all": dict(fig1=fig1, fig2=fig2, fig9=fig9, flow=flow, density=density),  # the paper's 2D figures
-    "experiments": dict(
-        seeds=seeds, intervals=intervals, design=design, corruptions=corruptions, claims=claims, search=search
-    ),  # 2D, over training seeds
-    "digits": dict(
-        images=images,
-        fig3=fig3,
-        fig7=fig7,
-        table1=table1,
-        blend=blend,
-        image_corruptions=image_corruptions,
-        grids=grids,
-    ),  # the image study, of --data
-}
+    "experiments": dict(  # 2D, over training seeds
+        seeds=seeds, pull=pull, intervals=intervals, design=design, search=search, corruptions=corruptions, claims=claims
+    ),
+    "digits": dict(  # the image study, of --data
+        images=images, fig3=fig3, fig7=fig7, table1=table1, blend=blend, image_corruptions=image_corruptions, grids=grids
+    ),
+}  # fmt: skip
 FIGURES: dict[str, ModuleType] = {name: module for group in GROUPS.values() for name, module in group.items()}
 
 EXAMPLES = """examples:
@@ -66,7 +80,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--minutes", type=float, help="image study: stop after so long with exit code 3; the same command goes on"
     )
-    p.add_argument("--out", type=Path, help="folder to write to (default: figures/out; with --fast figures/out/fast)")
+    p.add_argument(
+        "--out", type=Path, help="folder to write to (default: figures/out, its folder of --data, fast with --fast)"
+    )
     p.add_argument("--fast", action="store_true", help="few seeds and samples: seconds instead of minutes")
     p.add_argument("--workers", type=int, help="processes of an experiment (default: one a core)")
     p.add_argument("--redraw", action="store_true", help="draw again from the stored results")
@@ -106,9 +122,8 @@ def main() -> int:
         print(listing())
         return 0
     names = [name for wanted in args.names for name in GROUPS.get(wanted, [wanted])]
-    out = args.out or (
-        common.OUT / "fast" if args.fast else common.OUT / args.data if args.data != "digits" else common.OUT
-    )
+    folders = [args.data] * (args.data != "digits") + ["fast"] * args.fast
+    out = args.out or common.OUT.joinpath(*folders)
     try:
         if unknown := [name for name in names if name not in FIGURES]:
             known = ", ".join([*FIGURES, *GROUPS, "list"])
