@@ -113,6 +113,6 @@ def draw(result: Result):
             title="on fresh noise: ● found − grid's best, ■ found − no guidance",
             xlabel="difference of misplaced mass, 95 %",
         )
-        axes[1].xaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
+        axes[1].xaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=1))
         axes[0].yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
     return figure
