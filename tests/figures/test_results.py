@@ -2,7 +2,7 @@
 
 import pytest
 
-from figures import results
+from figures import results, verdicts
 
 BELOW, ABOVE, ACROSS = ({"mean": m, "low": m - 1, "high": m + 1} for m in (-2, 2, 0.5))
 
@@ -10,10 +10,8 @@ BELOW, ABOVE, ACROSS = ({"mean": m, "low": m - 1, "high": m + 1} for m in (-2, 2
 @pytest.mark.parametrize(
     "rule, expected",
     [
-        (results.falls, (results.HOLDS, results.NOT, results.OPEN)),
-        (results.rises, (results.NOT, results.HOLDS, results.OPEN)),
-        (results.no_rise, (results.HOLDS, results.NOT, results.OPEN)),
-        (results.no_gain, (results.NOT, results.HOLDS, results.HOLDS)),
+        (verdicts.falls, (verdicts.HOLDS, verdicts.NOT, verdicts.OPEN)),
+        (verdicts.rises, (verdicts.NOT, verdicts.HOLDS, verdicts.OPEN)),
     ],
 )
 def test_verdicts(rule, expected):
@@ -27,5 +25,5 @@ def test_the_page_is_what_the_stored_results_make():
 def test_every_claim_has_a_verdict_and_a_picture():
     for claim in (claim for listed in results.CLAIMS.values() for claim in listed):
         measured, verdict = claim.judge(results.load_result(claim.result).numbers)
-        assert measured and verdict in (results.HOLDS, results.PARTLY, results.NOT, results.OPEN)
+        assert measured and verdict in (verdicts.HOLDS, verdicts.PARTLY, verdicts.NOT, verdicts.OPEN)
         assert (results.GALLERY / f"{claim.result}.png").is_file()
