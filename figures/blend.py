@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 
 from figures import image_arms
 from figures.common import Result
-from figures.image_plots import COLOURS, TITLES, about, against, curve, floor, panels, point
+from figures.image_plots import COLOURS, TITLES, about, against, curve, floor, legend_below, panels, point
 from figures.image_rows import SELECT, arm, measure_all
 from toy2d import plots
 
@@ -42,5 +42,5 @@ def draw(result: Result) -> plt.Figure:
             curve(ax, [0, 1], [numbers["unguided"]] * 2, key, plots.BLUE, "no guidance")
             floor(ax, numbers["floors"], key, label=True)
             ax.set(title=TITLES[key], xlabel="share α of autoguidance")
-        axes[0, 0].legend(frameon=False, fontsize=7)
+        legend_below(figure, axes[0, 0])
     return figure

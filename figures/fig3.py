@@ -11,7 +11,7 @@ from figures.image_plots import COLOURS, about, curve, floor, heat, mean, panels
 from figures.image_rows import SELECT, measure_all
 from toy2d import plots
 
-COST, NEEDS = "15 min (digits)", "the networks of `python -m figures images`"
+COST, NEEDS = "8 min (digits) after images", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 KEYS = {"frechet_distance": "Fréchet distance", "recall": "recall"}
 

@@ -7,11 +7,11 @@ import matplotlib.pyplot as plt
 
 from figures import image_arms
 from figures.common import Result
-from figures.image_plots import TITLES, about, curve, floor, panels, points
+from figures.image_plots import TITLES, about, curve, floor, legend_below, panels, points
 from figures.image_rows import SELECT, measure_all
 from toy2d import plots
 
-COST, NEEDS = "6 min (digits)", "the networks of `python -m figures images`"
+COST, NEEDS = "5 min (digits) after images", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 KEYS = ("frechet_distance", "class_agreement", "precision", "test_distance", "recall", "coverage")
 COLOURS = {"CFG": plots.ORANGE, "CFG, interval": plots.VERMILLION, "autoguidance": plots.GREEN}
@@ -39,5 +39,5 @@ def draw(result: Result) -> plt.Figure:
                 curve(ax, [p["w"] for p in some], some, key, COLOURS[name], name)
             floor(ax, numbers["floors"], key, label=key == "frechet_distance")
             ax.set(title=TITLES[key], xlabel="guidance weight w")
-        axes[0, 0].legend(frameon=False, fontsize=8)
+        legend_below(figure, axes[0, 0])
     return figure

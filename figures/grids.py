@@ -44,7 +44,7 @@ def compute(data="digits", seed=0, *, count=20, runs=None) -> Result:
 def draw(result: Result) -> plt.Figure:
     numbers, arrays = result.numbers, result.arrays
     with plots.style():
-        figure, axes = panels(4, len(numbers["weights"]), 2.6, 1.25)
+        figure, axes = panels(4, len(numbers["weights"]), 2.9, 0.9)
         for row, kind in zip(axes, NAMES, strict=False):
             for ax, w in zip(row, numbers["weights"], strict=True):
                 show(ax, arrays[f"{kind} {w:g}"], f"{NAMES[kind]}, w = {w:g}" if w != 1 else "no guidance")

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from figures import image_arms
 from figures.common import Result
 from figures.image_arms import KINDS
-from figures.image_plots import COLOURS, about, against, best, curve, floor, mean, panels, point
+from figures.image_plots import COLOURS, about, against, best, curve, floor, legend_below, mean, panels, point
 from figures.image_rows import SELECT, arm, measure_all
 from toy2d import plots
 
@@ -56,5 +56,5 @@ def draw(result: Result) -> plt.Figure:
                 curve(ax, ends, [numbers["whole"]] * 2, key, plots.BLUE, "main not harmed, no guidance")
                 floor(ax, numbers["floors"], key, label=True)
                 ax.set(xlabel="guidance weight w", ylabel=title, title=f"main harmed by {kind}")
-        axes[0, 0].legend(frameon=False, fontsize=7)
+        legend_below(figure, axes[0, 0], 3)
     return figure

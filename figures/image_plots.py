@@ -126,3 +126,8 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def panels(rows: int, columns: int, width: float = 3.5, height: float = 3.0):
     return plt.subplots(rows, columns, figsize=(width * columns, height * rows), layout="constrained", squeeze=False)
+
+
+def legend_below(figure, ax, columns: int = 5) -> None:
+    """The names in `ax` below all panels."""
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns, frameon=False, fontsize=8)

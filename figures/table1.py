@@ -12,11 +12,11 @@ import numpy as np
 
 from figures import image_arms
 from figures.common import Result, write
-from figures.image_plots import TITLES, about, against, best, floor, markdown, mean, panels, point
+from figures.image_plots import TITLES, about, against, best, floor, legend_below, markdown, mean, panels, point
 from figures.image_rows import REPORT, SELECT, arm, measure_all
 from toy2d import plots
 
-COST, NEEDS = "25 min (digits), less after fig3 and fig7", "the networks of `python -m figures images`"
+COST, NEEDS = "5 min (digits) after fig3 and fig7", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 SHOWN = (
     "frechet_distance",
@@ -113,7 +113,7 @@ def draw(result: Result) -> plt.Figure:
             ax.set(title=TITLES[key].replace(" distance to ", " distance\nto "), yticks=range(len(names)))
             ax.set_yticklabels(names if ax is axes[0, 0] else [])
             ax.invert_yaxis()
-        axes[0, 0].legend(frameon=False, fontsize=7)
+        legend_below(figure, axes[0, 0])
     return figure
 
 
