@@ -195,7 +195,7 @@ def find(numbers: dict, main: str, weak: str) -> dict:
 
 def undone(pair: dict, key: str = "misplaced") -> float:
     """Share of the corruption's damage that guidance takes back: 1 is all of it."""
-    return -pair["gain"][key]["mean"] / pair["damage"][key]["mean"]
+    return 0.0 - pair["gain"][key]["mean"] / pair["damage"][key]["mean"]
 
 
 def name(pair: dict) -> str:
