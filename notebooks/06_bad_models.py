@@ -112,7 +112,6 @@ show(
     f"{corruptions.interval(top['change']['outliers_99'], '+.1%')}. But total variation rises with certainty for {sure('branch_tv', 1)}, and misplaced mass, the two together, falls with certainty for {sure('misplaced', -1)} and rises for {sure('misplaced', 1)}.",
 )
 
-
 # %% [markdown]
 # The map is flat: from T/16 to T/4, whatever the width, guides do about the same, two points of outliers or so. The darkest cells at T/4 do not stand out from their neighbours by more than the intervals; the paper's T/16 lies on the plateau. Two edges are visible: a guide of the *same* width and the *same* training is no guide (w = 1 is best), and one trained for T/32 is worth about half as much.
 # The EMA width of the guide makes no difference that we could see, as notebook 8 would make one expect. And no guide on the map lowers the misplaced mass for certain: in this world **every guide that less training or less capacity makes buys quality with coverage.**
@@ -143,6 +142,7 @@ def mean_slope(factor, sigma=0.5, variance=0.25, n=200_000):
 clean, main_slope, guide_slope = (mean_slope(f) for f in (1.0, MAIN_FACTOR, GUIDE_FACTOR))
 say(f"The formula: **w = {low:.2f}** at low noise, **{high:.2f}** at high noise. The paper's search on images ended at w = 2.00. For a Gaussian at σ² = V the mean answers are {clean:.4f} (clean), {main_slope:.4f} (+10 %), {guide_slope:.4f} (+20 %); "
     f"guided at w = 2: {guide_slope + 2 * (main_slope - guide_slope):.4f}.")
+
 
 # %% [markdown]
 # The weight follows from the two corruptions alone: no network, no data. Now the fractal with its exact score, which has no other error, and the trained main model.
@@ -177,6 +177,7 @@ table(["input noise", *HEADER], [
 # %%
 slider(lambda kind, w: why.draw_arms({"-": guide(corruptions.corrupted(kind, "main", 0), corruptions.corrupted(kind, "guide", 0), w)}, {"-": f"{kind}, w = {w:g}"}, 1024, pixels=120), SLIDERS,
        kind=["noise", "exact noise", "dropout", "weights", "bits"], w=[1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0])
+
 
 # %% [markdown]
 # ## 4. Dropout: what is shared, and what only fluctuates
