@@ -89,7 +89,7 @@ def draw(result: Result):
             ax.set_xticks(range(len(weights)), [f"{w:g}" for w in weights])
             ax.set_yticks(range(len(intervals)), [f"{lo:g} < σ ≤ {hi:g}" for lo, hi in intervals])
             ax.set(title=title)
-            note = f"chosen on half of the seeds: {chosen}; on the others {mean} ({low}, {high})"
+            note = f"chosen on half of the seeds: {chosen};\non the others {mean} ({low}, {high}) points"
             ax.set_xlabel("guidance weight w\n" + note.replace("-", "−"))
             ax.spines[:].set_visible(False)
         figure.colorbar(image, ax=axes, label="change of misplaced mass, points", shrink=0.9)

@@ -1,6 +1,6 @@
 """Which claims hold over training seeds? Every kind of guide at every weight, quality and coverage, paired seed by seed.
 
-Writes seeds.md, a table of selected arms, beside the picture; the README shows both.
+Writes seeds.md, a table of selected arms, and seeds-short.md, which the README shows, beside the picture.
 """
 
 from collections.abc import Sequence
@@ -62,6 +62,11 @@ TABLE = (
     "none", "autoguidance 1.5", "autoguidance 2", "autoguidance 3", "autoguidance-interval 3", "early 1.5", "early 2", "early 3",
     "early-interval 3", "early-other 2", "early-other 3", "small 2", "small 3", "cfg 1.5", "cfg 2", "cfg 4", "cfg-interval 2",
     "truncation 1.1", "truncation 1.4",
+)  # fmt: skip
+
+SHORT = (
+    "none", "autoguidance 1.5", "autoguidance 3", "autoguidance-interval 3", "early 1.5", "early 3", "early-interval 1.25",
+    "early-interval 3", "small 3", "cfg 1.5", "cfg 4", "truncation 1.4",
 )  # fmt: skip
 
 
@@ -137,21 +142,28 @@ def within(budget: float, tv: Sequence[float], outliers: Sequence[float]) -> flo
     return float(np.interp(fine, t, outliers)[allowed].min())
 
 
-def markdown(numbers: dict) -> str:
+def markdown(numbers: dict, arms: Sequence[str] = TABLE, keys: Sequence[str] = tuple(METRICS)) -> str:
     """The table: mean ± standard deviation over training seeds; Δ: paired difference to no guidance, 95 % interval."""
-    header = ["", *(title for title, _ in METRICS.values()), "Δ outliers", "Δ branch TV", "Δ misplaced"]
+    changes = [key for key in ("outliers_99", "branch_tv", "misplaced") if key in keys]
+    header = ["", *(METRICS[key][0] for key in keys), *(f"Δ {METRICS[key][0]}" for key in changes)]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    floor = [format(numbers["floor"][key], form) for key, (_, form) in METRICS.items()]
-    lines.append("| " + " | ".join(["true samples (floor)", *floor, "", "", ""]) + " |")
-    for name in (name for name in TABLE if name in numbers["runs"]):
+    floor = [format(numbers["floor"][key], METRICS[key][1]) for key in keys]
+    lines.append("| " + " | ".join(["true samples (floor)", *floor, *[""] * len(changes)]) + " |")
+    for name in (name for name in arms if name in numbers["runs"]):
         cells = [label(name)]
-        for key, (_, form) in METRICS.items():
-            values = np.array(numbers["runs"][name][key], float)
+        for key in keys:
+            values, form = np.array(numbers["runs"][name][key], float), METRICS[key][1]
             cells.append(f"{values.mean():{form}} ± {values.std(ddof=1):{form}}".replace("% ±", " ±"))
-        for key, form in (("outliers_99", "+.1%"), ("branch_tv", "+.3f"), ("misplaced", "+.1%")):
+        for key in changes:
+            form = "+" + METRICS[key][1]
             cells.append("" if name == "none" else difference_text(numbers["difference"][name][key], form))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines).replace("-", "−").replace("−−−", "---") + "\n"
+
+
+def short(numbers: dict) -> str:
+    """The rows and columns that the README shows."""
+    return markdown(numbers, SHORT, ("outliers_99", "branch_tv", "leaves_lost", "misplaced", "diverged"))
 
 
 def label(name: str) -> str:
@@ -162,8 +174,9 @@ def label(name: str) -> str:
 
 
 def extras(result: Result, out: Path) -> None:
-    """The table as Markdown."""
+    """The table as Markdown, whole and short."""
     write(out / "seeds.md", lambda p: p.write_text(markdown(result.numbers)))
+    write(out / "seeds-short.md", lambda p: p.write_text(short(result.numbers)))
 
 
 def draw(result: Result):
