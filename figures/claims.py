@@ -14,7 +14,7 @@ import torch
 from edm.guidance import guide
 from edm.metrics import paired_difference
 from edm.sampler import sample, sigma_steps
-from figures.common import OUT, Result, write
+from figures.common import OUT, Result, difference_text, write
 from figures.learning import error_curve
 from figures.paired import measure
 from figures.rows import run_rows
@@ -153,11 +153,6 @@ def against_denoising(settings: dict) -> dict:
     }
 
 
-def signed(d: dict, form: str) -> str:
-    text = f"{d['mean']:{form}} ({d['low']:{form}}, {d['high']:{form}})".replace("-", "−")
-    return text.replace("%", "") + (" %" if form.endswith("%") else "")
-
-
 def markdown(numbers: dict) -> str:
     """One row a setting: without guidance, and paired changes at w = 2 and w = 3 with 95 % intervals."""
     header = ["setting", "seeds", "outliers, w = 1", "branch TV, w = 1"]
@@ -172,7 +167,7 @@ def markdown(numbers: dict) -> str:
             f"{np.mean(plain['branch_tv']):.3f}",
         ]
         for w in ("2", "3"):
-            cells += [signed(d[w]["outliers_99"], "+.1%"), signed(d[w]["branch_tv"], "+.3f")]
+            cells += [difference_text(d[w]["outliers_99"], "+.1%"), difference_text(d[w]["branch_tv"], "+.3f")]
         lines.append("| " + " | ".join(map(str, [*cells, f"{np.mean(s['arms']['3']['diverged']):.2%}"])) + " |")
     return "\n".join(lines) + "\n"
 

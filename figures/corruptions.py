@@ -15,7 +15,7 @@ import torch
 from edm.corruption import GUIDE_FACTOR, MAIN_FACTOR, raise_noise
 from edm.guidance import guide
 from edm.metrics import paired_difference
-from figures.common import Result, write
+from figures.common import Result, difference_text, write
 from figures.paired import measure
 from figures.rows import run_rows
 from toy2d import metrics, plots, pretrained
@@ -203,12 +203,6 @@ def name(pair: dict) -> str:
     return KINDS[m].title if m == g else f"{SHORT[m]} ← {SHORT[g]}"
 
 
-def interval(d: dict, form: str) -> str:
-    """A paired difference with its 95 % interval."""
-    text = f"{d['mean']:{form}} ({d['low']:{form}}, {d['high']:{form}})".replace("-", "−")
-    return text.replace("%", "") + (" %" if form.endswith("%") else "")
-
-
 def markdown(numbers: dict) -> str:
     """One row a pair: before corruption → corrupted → guided at the chosen weight; Δ: paired over training seeds, 95 %."""
     header = ["main (← guide, where of another kind)", "weight", "misplaced", "outliers", "branch TV", "leaves lost", "KL(q‖p)",
@@ -227,7 +221,7 @@ def markdown(numbers: dict) -> str:
         for key, form in forms.items():
             steps = [np.mean(p[stage][key]) for stage in ("clean", "corrupted", "guided")]
             cells.append(" → ".join(f"{v:{form}}" for v in steps))
-        cells += [interval(p[d]["misplaced"], "+.1%") for d in ("gain", "left")]
+        cells += [difference_text(p[d]["misplaced"]) for d in ("gain", "left")]
         cells.append("" if p["main"] in CLEAN else f"{undone(p):.0%}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines).replace("-", "−").replace("|" + "−−−|" * len(header), "|" + "---|" * len(header)) + "\n"

@@ -171,12 +171,19 @@ def denoising(n: Numbers) -> tuple[str, str]:
 
 
 def corrupted_pair(main: str, weak: str) -> Callable[[Numbers], tuple[str, str]]:
-    """Verdict: the corruption does harm, guidance gains, and what is left of the harm is not certain to be any."""
+    """Verdict: the corruption does harm, guidance gains, and what is left of the harm is not certain to be any.
+
+    Judged by the misplaced mass, or by the leaves lost where the misplaced mass shows no harm.
+    """
 
     def judge(n: Numbers) -> tuple[str, str]:
         pair = next(p for p in n["pairs"] if (p["main"], p["weak"]) == (main, weak))
-        damage, gain, left = (pair[k]["misplaced"] for k in ("damage", "gain", "left"))
-        text = f"misplaced: corrupted {show(damage)}, guided at w = {pair['weight']:g} {show(gain)}, left {show(left)}"
+        key, name, form = "misplaced", "misplaced", "+.1%"
+        if rises(pair["damage"][key]) != HOLDS:
+            key, name, form = "leaves_lost", "leaves lost", "+.1f"
+        damage, gain, left = (pair[k][key] for k in ("damage", "gain", "left"))
+        text = f"{name}: corrupted {show(damage, form)}, guided at w = {pair['weight']:g} {show(gain, form)}, "
+        text += f"left {show(left, form)}"
         if rises(damage) != HOLDS:
             return text, OPEN
         return text, NOT if falls(gain) != HOLDS else HOLDS if left["low"] <= 0 else PARTLY
