@@ -14,10 +14,15 @@ PAGE = Path(__file__).parents[1] / "RESULTS.md"
 INTRODUCTION = """\
 # What holds
 
-Each claim of the paper beside our number and a verdict. Brackets are 95 % intervals of paired differences, over training
-seeds unless it says otherwise; a verdict follows from them by the rules in `figures/verdicts.py`: *holds* and *does not hold*
-need the whole interval on one side, *not decided* is everything else, also where there was no harm to undo. This page is made
-from the stored results (`python -m figures.results`)."""
+Claims of the paper that can be tested in two dimensions or on 8 x 8 digits, beside our number and a verdict *for this
+setting*; the paper's ImageNet numbers were not reproduced. Brackets are 95 % intervals (Student's t, not corrected for
+the number of lines) of paired differences, over training seeds unless it says otherwise; changes of shares are in
+percentage points. Verdicts follow from the numbers by the rules in `figures/verdicts.py` and beside each claim: *holds*
+and *does not hold* need the whole interval on one side; *holds partly*, that one of the stated parts is certain and
+another is not; *not decided* is everything else, also where there was no harm to undo. "Undoes" means a certain gain,
+and what is left is not certainly different from none. Rows without an interval compare the numbers shown. 
+`python -m figures NAME` makes a line's numbers again, the JSON says with which seeds and samples; this page is made from the
+stored results (`python -m figures.results`)."""
 CLAIMS = {
     "In two dimensions, where everything is exact": TWO_D,
     "On 8 x 8 digits, three training runs of every network": DIGITS,
@@ -31,7 +36,8 @@ def page(claims: dict[str, list[Claim]]) -> str:
         lines += [f"\n## {heading}\n", "| the paper says | we measured | verdict | look at |", "|---|---|---|---|"]
         for claim in listed:
             numbers = load_result(claim.result, GALLERY).numbers
-            where = f"[{claim.result}](figures/gallery/{claim.result}.png)"
+            file = f"figures/gallery/{claim.result}"
+            where = f"[{claim.result}]({file}.png), [JSON]({file}.json)"
             measured, verdict = claim.judge(numbers)
             lines.append(f"| {claim.text} | {measured} | **{verdict}** | {where} |")
     return "\n".join(lines) + "\n"

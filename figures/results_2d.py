@@ -186,7 +186,9 @@ def corrupted_pair(main: str, weak: str) -> Callable[[Numbers], tuple[str, str]]
         text += f"left {show(left, form)}"
         if rises(damage) != HOLDS:
             return text, OPEN
-        return text, NOT if falls(gain) != HOLDS else HOLDS if left["low"] <= 0 else PARTLY
+        if pair["weight"] == 1:
+            return f"{name}: corrupted {show(damage, form)}; no weight above 1 helps", NOT
+        return text, falls(gain) if falls(gain) != HOLDS else HOLDS if left["low"] <= 0 else PARTLY
 
     return judge
 
@@ -212,7 +214,7 @@ TWO_D = [
     Claim("A guidance interval on top of autoguidance does not help (images)", "seeds", interval),
     Claim("Autoguidance is less sensitive to w than CFG (Figure 7, images)", "seeds", sensitivity),
     Claim("*ours:* some guidance is better in quality and coverage taken together", "intervals", free_gain),
-    Claim("A guide trained T/16 is best (Figure 3, images)", "design", design_length),
+    Claim("A guide of intermediate training is best, T/16 (Figure 3, images)", "design", design_length),
     Claim("The guide's EMA width matters (Figure 3, images)", "design", design_average),
     Claim("Near the data a weaker guide pulls outliers back (Figure 2)", "pull", ends),
     Claim("At high noise CFG pushes to one side, autoguidance does not (Figure 9)", "pull", pushes),

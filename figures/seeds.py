@@ -65,8 +65,8 @@ TABLE = (
 )  # fmt: skip
 
 SHORT = (
-    "none", "autoguidance 1.5", "autoguidance 3", "autoguidance-interval 3", "early 1.5", "early 3", "early-interval 1.25",
-    "early-interval 3", "small 3", "cfg 1.5", "cfg 4", "truncation 1.4",
+    "none", "autoguidance 2", "autoguidance 3", "autoguidance-interval 3", "early 2", "early-other 2", "early-interval 1.25",
+    "early-interval 3", "small 2", "cfg 2", "cfg 4", "truncation 1.1", "truncation 1.4",
 )  # fmt: skip
 
 
