@@ -17,7 +17,7 @@ from toy2d.train import train
 
 EXAMPLES = {
     "train": """examples:
-  python -m toy2d train --all                    all shipped models of seeds 0-2 into toy2d/checkpoints (about 2 minutes a seed)
+  python -m toy2d train --all                    all shipped models, seeds 0-7, into toy2d/checkpoints (2 to 3 minutes a seed)
   python -m toy2d train --all --seeds 7          one more seed
   python -m toy2d train --hidden 16 --iterations 1024 --out tiny.safetensors""",
     "sample": """examples:
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     p = command("train", "train one model, or all that are shipped")
     p.add_argument("--all", action="store_true", help="train every shipped kind: " + ", ".join(pretrained.RECIPES))
     p.add_argument(
-        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="with --all: training seeds (default: 0 1 2)"
+        "--seeds", type=int, nargs="+", default=list(range(8)), help="with --all: training seeds (default: 0 to 7)"
     )
     p.add_argument("--classes", default="A", help=f"one of {', '.join(CLASSES)} (default: A)")
     p.add_argument("--hidden", type=int, default=64, help="width of the network (default: 64)")
