@@ -23,7 +23,7 @@ from toy2d.likelihood import SIGMA_END, levels, log_density
 
 ARMS = ("none", "cfg", "autoguidance")
 NORMALISER_PIXELS = 500  # 0.005 a pixel: half of SIGMA_END
-COST, NEEDS = "2 min", "the shipped 2D models"
+COST, NEEDS = "4 min", "the shipped 2D models"
 FAST = dict(n=32, pixels=12, seeds=[0, 1], normaliser_pixels=60)
 
 
