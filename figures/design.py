@@ -2,6 +2,9 @@
 
 The guides are runs of other seeds than the main model's. One run of each width gives every length, as a snapshot, and every
 average: the learning rate does not depend on the length. Weights are chosen on one set of starting points and reported on another.
+
+The map shows outliers within a budget of coverage. That was decided after a first look: by misplaced mass, quality and coverage in
+one number, 46 of the 54 guides are best at weight 1 (`w_misplaced`), and the map was nearly empty.
 """
 
 import json
