@@ -1,6 +1,6 @@
 """At which noise levels should a guide act? Intervals and weights, chosen on half of the training seeds, reported on the others.
 
-The halves are apart, but the grid itself is not blind: `seeds` had shown on all training seeds that low noise is where guidance helps.
+The halves are apart, but the grid itself is not blind: `seeds` had shown on all training seeds that guidance helps at low noise.
 """
 
 from pathlib import Path
