@@ -4,6 +4,7 @@
 |---------------|---------------------|---------|----------------------------------------------------------|
 | digits        | 1 437, 1 x 8 x 8    | 10      | scikit-learn, always there                               |
 | fashion-mnist | 60 000, 1 x 32 x 32 | 10      | idx files; 28 x 28 with a border of 2 zeros              |
+| fashion-16    | 60 000, 1 x 16 x 16 | 10      | the same, each 2 x 2 pixels averaged: for a CPU          |
 | cifar10       | 50 000, 3 x 32 x 32 | 10      | torchvision, with its checksums; trained with flips      |
 | a folder      | any, 3 x R x R      | any     | ImageNet or your own images, once through `prepare`      |
 """
@@ -25,7 +26,7 @@ from edm.imagefolder import prepare, read_prepared
 
 __all__ = ["ImageSet", "NAMES", "batches", "load", "prepare", "to_float", "to_uint8"]
 
-NAMES = ("digits", "fashion-mnist", "cifar10")
+NAMES = ("digits", "fashion-mnist", "fashion-16", "cifar10")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # of the Debian package dataset-fashion-mnist
 
 
@@ -85,7 +86,7 @@ def load(name: str, split: str = "train", folder: str | Path = "data") -> ImageS
     """
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test', got {split!r}")
-    readers = {"digits": _digits, "fashion-mnist": _fashion_mnist, "cifar10": _cifar10}
+    readers = {"digits": _digits, "fashion-mnist": _fashion_mnist, "fashion-16": _fashion_16, "cifar10": _cifar10}
     if name in readers:
         return readers[name](split, Path(folder))
     path = next((p for p in (Path(name), Path(folder, name)) if p.exists()), None)
@@ -188,6 +189,12 @@ def _fashion_mnist(split: str, folder: Path) -> ImageSet:
         )
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))[:, None]
     return ImageSet(padded, labels.astype(np.int64), 10, f"fashion-mnist/{split}")
+
+
+def _fashion_16(split: str, folder: Path) -> ImageSet:
+    whole = _fashion_mnist(split, folder)
+    halves = whole.images.reshape(len(whole), 1, 16, 2, 16, 2).mean((3, 5))
+    return ImageSet(np.round(halves).astype(np.uint8), whole.labels, 10, f"fashion-16/{split}")
 
 
 def _plain_or_gz(path: Path) -> Path | None:

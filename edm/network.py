@@ -143,10 +143,12 @@ def c_noise(sigma: Tensor) -> Tensor:  # [N]
 
 
 _DIGITS = dict(img_resolution=8, img_channels=1, label_dim=10, model_channels=32, channel_mult=(1, 2), num_blocks=1)
+_IMG16 = dict(img_resolution=16, img_channels=1, label_dim=10, model_channels=16, channel_mult=(1, 2, 4), num_blocks=1)
 _IMG32 = dict(img_resolution=32, img_channels=3, label_dim=10, model_channels=64, channel_mult=(1, 2, 2), num_blocks=2)
 _IMG64 = dict(img_resolution=64, img_channels=3, label_dim=1000)
 PRESETS: Mapping[str, dict] = {  # keyword arguments of Denoiser; img64 as published [EDM2, table 6]
     "digits": dict(_DIGITS, attn_resolutions=(4,)),
+    "img16": dict(_IMG16, attn_resolutions=()),
     "img32": dict(_IMG32, attn_resolutions=(8,)),
     "img64-xs": dict(_IMG64, model_channels=128),
     "img64-s": dict(_IMG64, model_channels=192),

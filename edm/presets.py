@@ -46,6 +46,10 @@ _SMALL = Config(
     data="fashion-mnist", network=_shape("img32"), images=4_000 * 1024, batch=1024, lr=0.01, lr_ref=1_000,
     lr_ramp=100 * 1024, P_mean=-0.8, P_std=1.4, label_dropout=0.1, snapshot=100 * 1024, precision="bfloat16",
 )  # fmt: skip
+_SMALLER = Config(
+    data="fashion-16", network=_shape("img16"), images=3_072 * 128, batch=128, lr=0.03, lr_ref=300, lr_ramp=5_000,
+    P_std=1.4, label_dropout=0.1, snapshot=96 * 128,
+)  # fmt: skip
 _IMG64 = Config(network=_shape("img64-s"), precision="float16", snapshot=8 * 2**20)
 _XS = dict(network=_shape("img64-xs"), lr=0.012, images=128 * 2**20)
 
@@ -55,6 +59,12 @@ PAIRS: Mapping[str, Pair] = {
         _DIGITS,
         dataclasses.replace(_DIGITS, images=150 * 128, seed=1),
         weights=(1.0, 1.25, 1.5, 2.0), count=500, num_steps=12,
+    ),
+    # 16 x 16: twenty minutes on a laptop
+    "fashion-16": Pair(
+        _SMALLER,
+        dataclasses.replace(_SMALLER, network=_shape("img16", model_channels=8), images=384 * 128, seed=1),
+        weights=(1.0, 1.25, 1.5, 2.0), count=1000, num_steps=12,
     ),
     # 32 x 32: ten minutes on one large GPU
     "fashion-mnist": Pair(_SMALL, dataclasses.replace(_SMALL, network=_shape("img32", model_channels=32), images=500 * 1024)),

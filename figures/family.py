@@ -11,6 +11,7 @@ run is what a shorter run would have ended with. A guide of the same capacity tr
 """
 
 import dataclasses
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from edm import data as image_data
 from edm import models, network, reconstruct
@@ -26,6 +26,7 @@ from edm.distributed import World
 from edm.presets import PAIRS
 from edm.run import as_json, train_in_folder
 from edm.train import Config
+from figures.rows import compute
 
 SIZES = ("main", "guide", "xs")
 RUNS = Path("runs/images")
@@ -65,6 +66,7 @@ class Study:
 _TINY = dict(images=32 * 8, batch=8, lr_ramp=80, network=dict(model_channels=8, channel_mult=(1,), num_blocks=0))
 STUDIES: dict[str, Study] = {
     "digits": Study("digits", PAIRS["digits"].main),
+    "fashion-16": Study("fashion-16", PAIRS["fashion-16"].main, count=1000),
     "fashion-mnist": Study("fashion-mnist", PAIRS["fashion-mnist"].main, (0, 1), 5000, 18, 500),
     "cifar10": Study("cifar10", PAIRS["cifar10"].main, (0, 1), 5000, 18, 500),
     # A quick look: everything runs, nothing is good.
@@ -89,24 +91,38 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def train(
-    study: Study, runs: Path = RUNS, *, minutes: float | None = None, compile: bool | None = None, say=tqdm.write
-) -> None:
-    """Train all runs of a study that are not complete, main and xs of each seed first. Raises Unfinished when time is up."""
-    begin, image_set = time.monotonic(), image_data.load(study.data)
-    for seed in study.seeds:
-        for size in ("main", "xs", "guide"):
-            left = None if minutes is None else minutes - (time.monotonic() - begin) / 60
-            config, compiled = study.run(size, seed), device().type == "cuda" if compile is None else compile
-            if device().type == "cpu":
-                config = dataclasses.replace(config, precision="float32")
-            folder, options = (
-                Path(runs, f"{size}-{seed}"),
-                dict(minutes=left, compile=compiled, grid_every=config.images),
+def train(study: Study, runs: Path = RUNS, *, minutes: float | None = None, compile: bool | None = None,
+          workers: int | None = None) -> None:  # fmt: skip
+    """Train all runs of a study that are not complete; on a CPU side by side, one thread each.
+
+    workers: processes, default one a core; 0 trains here, as on a GPU. Raises Unfinished when time is up.
+    """
+    if device().type == "cuda":
+        workers = 0
+    common = dict(study=study, runs=runs, minutes=minutes, begin=time.time(), compile=compile)
+    tasks = [dict(**common, size=size, seed=seed) for seed in study.seeds for size in SIZES]
+    done = compute(train_run, tasks, os.cpu_count() if workers is None else workers)
+    for task, complete in done:
+        if not complete:
+            done.close()  # ends the other processes
+            raise Unfinished(
+                f"{runs}/{task['size']}-{task['seed']} is not finished: the same command goes on from here"
             )
-            options["checkpoint_every"] = max(config.images // 20, 64 * config.batch)
-            if not train_in_folder(folder, config, image_set, world=World(device=device()), say=say, **options):
-                raise Unfinished(f"{folder} is not finished: the same command goes on from here")
+
+
+def train_run(
+    study: Study, size: str, seed: int, runs: Path, minutes: float | None, begin: float, compile: bool | None
+) -> bool:
+    """One run, of which it says whether it is complete. minutes: the time for all runs, counted from `begin`."""
+    left = None if minutes is None else minutes - (time.time() - begin) / 60
+    config, on_gpu = study.run(size, seed), device().type == "cuda"
+    if not on_gpu:
+        config = dataclasses.replace(config, precision="float32")
+    return train_in_folder(
+        Path(runs, f"{size}-{seed}"), config, image_data.load(study.data), world=World(device=device()), minutes=left,
+        compile=on_gpu if compile is None else compile, grid_every=config.images,
+        checkpoint_every=max(config.images // 20, 64 * config.batch),
+    )  # fmt: skip
 
 
 def missing(study: Study, runs: Path = RUNS, seeds: Sequence[int] | None = None) -> Iterator[Path]:

@@ -50,7 +50,7 @@ def place(study: str, runs: Path | None = None, seeds: Sequence[int] | None = No
     runs = Path(runs or (tiny_runs() if study == "tiny" else family.RUNS / study))
     todo = list(family.missing(STUDIES[study], runs, seeds))
     if todo and study == "tiny":
-        family.train(STUDIES[study], runs, say=lambda text: None)
+        family.train(STUDIES[study], runs, workers=0)
     elif todo:
         raise ValueError(f"{todo[0]} is not trained: run `python -m figures images --data {study}` first")
     return runs

@@ -23,7 +23,7 @@ def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None)
     """minutes: stop after so long (`family.Unfinished`); the same call goes on from there. runs: folder of the networks."""
     plan = STUDIES[data]
     if data != "tiny" and any(family.missing(plan, runs or family.RUNS / data)):
-        family.train(plan, runs or family.RUNS / data, minutes=minutes)
+        family.train(plan, runs or family.RUNS / data, minutes=minutes, workers=workers)
     rows = measure_all(data, image_arms.networks(), runs=runs, workers=workers, minutes=minutes, desc="networks")
     numbers = about(data, SELECT, runs)
     numbers["recipe"] = family.record(plan)

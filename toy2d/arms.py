@@ -1,6 +1,7 @@
 """Paired runs in 2D: the same starting points through every arm of the comparison."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -32,6 +33,11 @@ def draw_start(n: int, seed: int = 0, sigma_max: float = SIGMA_MAX) -> Tensor:  
     """Exact samples of p_A(x; sigma_max). Point i has a generator of its own: it is the same for every n <= 2^20."""
     if not 0 <= seed < 2**12 or not 0 < n <= 2**20:
         raise ValueError(f"need 0 <= seed < 4096 and 0 < n <= 2^20, got {seed=}, {n=}")
+    return _start(n, seed, sigma_max).clone()
+
+
+@lru_cache(maxsize=4)
+def _start(n: int, seed: int, sigma_max: float) -> Tensor:
     first = seed << 20
     return fractal("A").sample(n, sigma_max, seeded(range(first, first + n)))
 

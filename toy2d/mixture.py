@@ -144,23 +144,28 @@ def _log_joint(x: Tensor, variance: Tensor, g: Groups) -> Tensor:  # [N, M, G]
     return joint.addcmul_(ap[:, None], m).addcmul_(bq[:, None], n).add_(shared[:, None])
 
 
-def log_prob_and_score(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  # [N], [N, 2]
-    """Log density and score of the mixture noised by `variance` [N]: a pure function, which is what training compiles."""
+def _shares(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  # [N], [N, M, G]
+    """The largest log joint density of a point, and every component's share relative to that one's."""
     joint = _log_joint(x, variance, g)
     top = joint.detach().amax((1, 2), keepdim=True)  # a constant that cancels: no gradient through it
-    e = joint.sub_(top).clamp_(min=NEGLIGIBLE).exp_()
+    return top[:, 0, 0], joint.sub_(top).clamp_(min=NEGLIGIBLE).exp_()
+
+
+def log_prob_and_score(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  # [N], [N, 2]
+    """Log density and score of the mixture noised by `variance` [N]: a pure function, which is what training compiles."""
+    top, e = _shares(x, variance, g)
     p, q, a, b = _coordinates(x, variance, g)
     mass = e.sum(1)  # [N, G]
     along = a * ((e * g.offset[0]).sum(1) - p * mass)
     across = b * ((e * g.offset[1]).sum(1) - q * mass)
     total = mass.sum(1)  # [N]
     gradient = along @ g.axes[:, :, 0] + across @ g.axes[:, :, 1]
-    return top[:, 0, 0] + total.log() - LOG_2PI, gradient / total[:, None]
+    return top + total.log() - LOG_2PI, gradient / total[:, None]
 
 
 def _posterior(x: Tensor, variance: Tensor, g: Groups) -> Tensor:  # [N, G]
-    joint = _log_joint(x, variance, g).logsumexp(1)
-    return joint.softmax(1)
+    mass = _shares(x, variance, g)[1].sum(1)
+    return mass / mass.sum(1, keepdim=True)
 
 
 def _mahalanobis(x: Tensor, variance: Tensor, g: Groups) -> Tensor:  # [N]
