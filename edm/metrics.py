@@ -7,6 +7,7 @@ images need no more memory than 500; only the neighbour counts keep a fixed numb
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -84,14 +85,18 @@ def frechet_distance(stats_a: Stats, stats_b: Stats) -> float:
 
 
 def precision_recall_density_coverage(
-    real: Tensor | np.ndarray, fake: Tensor | np.ndarray, k: int = 5, chunk: int = 1024
+    real: Tensor | np.ndarray,
+    fake: Tensor | np.ndarray,
+    k: int = 5,
+    chunk: int = 1024,
+    real_radius: Tensor | None = None,
 ) -> dict[str, float]:
     """Quality and variation apart, from balls around each point that reach to its k-th nearest neighbour.
 
     precision: share of fakes inside some real ball; recall: share of reals inside some fake ball (Kynkaanniemi et al.
     2019, arXiv 1904.06991). density: number of real balls around a fake, on average and in units of k; coverage:
     share of real balls that hold a fake (Naeem et al. 2020, arXiv 2002.09797). real [n, F], fake [m, F]; `chunk` rows
-    of the distance matrix exist at a time. Raises ValueError unless each set has more than k features.
+    of the distance matrix exist at a time. real_radius [n]: of the real balls, if known. Raises ValueError unless each set has more than k features.
     """
     real, fake = _features(real), _features(fake)
     if k < 1 or min(len(real), len(fake)) <= k:
@@ -100,7 +105,8 @@ def precision_recall_density_coverage(
         raise ValueError(f"real features have {real.shape[1]} dimensions, fake ones {fake.shape[1]}")
     centre = real.mean(0)  # distances are taken by matrix products, which lose digits far from the origin
     real, fake = real - centre, (fake - centre).to(real.device)
-    real_radius, fake_radius = _neighbour_radius(real, k, chunk), _neighbour_radius(fake, k, chunk)
+    real_radius = _neighbour_radius(real, k, chunk) if real_radius is None else real_radius
+    fake_radius = _neighbour_radius(fake, k, chunk)
     balls, recalled, covered = [], [], torch.zeros(len(real), dtype=torch.bool, device=real.device)
     for rows in fake.split(chunk):
         inside = torch.cdist(rows, real) <= real_radius  # [chunk, n]
@@ -176,10 +182,17 @@ def evaluate_features(fake: FeatureSet, real: FeatureSet, k: int = 5) -> dict[st
     """
     numbers = {"images": fake.count, "frechet_distance": frechet_distance(fake.stats, real.stats)}
     if fake.kept is not None and real.kept is not None:
-        numbers |= precision_recall_density_coverage(real.kept, fake.kept, k)
+        numbers |= precision_recall_density_coverage(real.kept, fake.kept, k, real_radius=_radius(real, k))
     if fake.agreement is not None:
         numbers["class_agreement"] = fake.agreement
     return numbers
+
+
+@lru_cache(maxsize=4)
+def _radius(real: FeatureSet, k: int) -> Tensor | None:
+    """Radius of the balls around a reference set: it takes longer than all the rest, and serves many sets of images."""
+    x = _features(real.kept)
+    return _neighbour_radius(x - x.mean(0), k, 1024) if len(x) > k else None
 
 
 def _lowest(kept: list[np.ndarray], priority: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:

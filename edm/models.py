@@ -81,7 +81,7 @@ def load(
 def shipped(name: str = "digits", **options) -> Models:
     """A main model and its guide that come with the program: NAME-main.safetensors and NAME-guide.safetensors in CHECKPOINTS.
 
-    digits: training seed 0 of `python -m figures images`, made into these files by `figures.family.ship("digits")`. main:
+    digits: training seed 0 of `python -m figures images`, made into these files by `figures.images.family.ship("digits")`. main:
     32 channels, 722 539 weights, 1 100 batches of 128. guide: the same network from another seed (100) after
     an eighth of that. Both are averages of width 0.10 in float16. options: as for `load`. Raises FileNotFoundError for
     other names.

@@ -12,7 +12,6 @@ import matplotlib
 matplotlib.use("Agg")
 
 from figures import (  # noqa: E402 (the backend comes first)
-    blend,
     claims,
     common,
     corruptions,
@@ -20,20 +19,17 @@ from figures import (  # noqa: E402 (the backend comes first)
     design,
     fig1,
     fig2,
-    fig3,
-    fig7,
     fig9,
     flow,
-    grids,
-    image_corruptions,
-    images,
     intervals,
     pull,
     search,
     seeds,
-    table1,
 )
-from figures.family import STUDIES, Unfinished  # noqa: E402
+from figures.images import blend, fig3, fig7, grids, networks, table1  # noqa: E402
+from figures.images import corruptions as image_corruptions  # noqa: E402
+from figures.images import search as image_search  # noqa: E402
+from figures.images.family import STUDIES, Unfinished  # noqa: E402
 from toy2d import pretrained  # noqa: E402
 from toy2d.arms import AUTOGUIDANCE_W  # noqa: E402
 
@@ -45,7 +41,8 @@ GROUPS: dict[str, dict[str, ModuleType]] = {
         seeds=seeds, pull=pull, intervals=intervals, design=design, search=search, corruptions=corruptions, claims=claims
     ),
     "digits": dict(  # the image study, of --data
-        images=images, fig3=fig3, fig7=fig7, table1=table1, blend=blend, image_corruptions=image_corruptions, grids=grids
+        images=networks, fig3=fig3, fig7=fig7, table1=table1, image_search=image_search, blend=blend,
+        image_corruptions=image_corruptions, grids=grids,
     ),
 }  # fmt: skip
 FIGURES: dict[str, ModuleType] = {name: module for group in GROUPS.values() for name, module in group.items()}

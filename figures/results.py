@@ -6,8 +6,8 @@
 from pathlib import Path
 
 from figures.common import GALLERY, load_result, write
+from figures.images.claims import DIGITS
 from figures.results_2d import TWO_D
-from figures.results_digits import DIGITS
 from figures.verdicts import Claim
 
 PAGE = Path(__file__).parents[1] / "RESULTS.md"

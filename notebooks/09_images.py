@@ -33,9 +33,10 @@ SLIDERS = True  # False: the static pictures only
 # %%
 import numpy as np
 from edm import models
-from figures import blend, digits, fig3, fig7, image_corruptions, images, table1
+from figures import digits
 from figures.common import load_result
-from figures.image_plots import against, best, mean
+from figures.images import blend, corruptions, fig3, fig7, networks, table1
+from figures.images.plots import against, best, mean
 from figures.notebook import say, show, slider, spread, table
 
 COUNT, STEPS = (30, 6) if FAST else (200, 10)
@@ -90,7 +91,7 @@ alone = stored("images")
 points = {(p["main"][0], p["main"][1], p["main"][2]): p for p in alone["points"]}
 by_width = ", ".join(f"{w:g}: {fd(points['main', 1, w])}" for w in (0.05, 0.1, 0.2))
 show(
-    images.draw(load_result("images")),
+    networks.draw(load_result("images")),
     f"**Figure 9.2.** Left: networks alone by training length (dots: training seeds; dotted: real test images; dashed: training images drawn again, what a perfect memory would score). Main {fd(points['main', 1, 0.1])}; its capacity after T/4, T/8, T/16: {fd(points['guide', 4, 0.1])}, {fd(points['guide', 8, 0.1])}, {fd(points['guide', 16, 0.1])}; half the width after T, T/8: {fd(points['xs', 1, 0.1])}, {fd(points['xs', 8, 0.1])}. "
     f"Right: the main model by EMA width, {by_width}.",
 )
@@ -207,7 +208,7 @@ show(
 # %%
 harm = stored("image_corruptions")
 show(
-    image_corruptions.draw(load_result("image_corruptions")),
+    corruptions.draw(load_result("image_corruptions")),
     f"**Figure 9.7.** Left: main model with 5 % dropout, alone {harm['verdicts']['dropout, guide dropout']['unguided']:.3f}; right: with its input's noise raised by 10 %, alone {harm['verdicts']['noise, guide noise']['unguided']:.3f}; unharmed (blue) {fd(harm['whole'])}. Guided by itself with twice the harm, of the same kind or of the other; twice the harm alone: {fd(harm['weaker']['dropout'])} and {fd(harm['weaker']['noise'])}.",
 )
 

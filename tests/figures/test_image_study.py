@@ -9,16 +9,17 @@ import torch
 
 from edm import data, train
 from figures import __main__ as cli
-from figures import family, image_arms, image_numbers, image_plots, image_rows, table1
-from figures.family import STUDIES, Net
-from figures.image_rows import arm
+from figures.common import plain
+from figures.images import family, numbers, plots, rows, search, settings, table1
+from figures.images.family import STUDIES, Net
+from figures.images.rows import arm
 
 TINY = STUDIES["tiny"]
 
 
 @pytest.fixture(scope="module")
 def runs():
-    return image_rows.place("tiny")
+    return rows.place("tiny")
 
 
 def test_equal_settings_are_one_row():
@@ -32,31 +33,35 @@ def test_equal_settings_are_one_row():
 
 def test_rows_are_kept_and_gathered_over_noise_and_seeds(runs, monkeypatch):
     arms = [arm(), arm("cfg", 2.0)]
-    rows = image_rows.measure_all("tiny", arms, (0, 50), workers=0)
-    assert len(rows) == 8 and {"study", "runs"}.isdisjoint(rows[0])
-    monkeypatch.setattr(image_rows, "run_rows", lambda function, tasks, **o: cached(tasks, **o))
+    made = rows.measure_all("tiny", arms, (0, 50), workers=0)
+    assert len(made) == 8 and {"study", "runs"}.isdisjoint(made[0])
+    monkeypatch.setattr(rows, "run_rows", lambda function, tasks, **o: cached(tasks, **o))
 
     def cached(tasks, store, **options):
         from figures.rows import key
 
         text = store.read_text()
-        assert all(key(task).replace('"', '\\"') in text for task in map(image_plots.plain, tasks))
+        assert all(key(task).replace('"', '\\"') in text for task in map(plain, tasks))
         return []
 
-    assert image_rows.measure_all("tiny", arms, (0, 50), workers=0) == []
-    found = image_plots.point(rows, arms[1])
+    assert rows.measure_all("tiny", arms, (0, 50), workers=0) == []
+    found = plots.point(made, arms[1])
     assert len(found["values"]["recall"]) == len(TINY.seeds) == 2
-    one = [r["recall"] for r in rows if r["seed"] == 1 and r["kind"] == "cfg"]
+    one = [r["recall"] for r in made if r["seed"] == 1 and r["kind"] == "cfg"]
     assert found["values"]["recall"][1] == pytest.approx(np.mean(one))
+    apart = np.var(one, ddof=1), np.var([r["recall"] for r in made if r["seed"] == 0 and r["kind"] == "cfg"], ddof=1)
+    assert found["noise"]["recall"] == pytest.approx(np.mean(apart) ** 0.5)
+    assert "noise" not in plots.point([r for r in made if r["first"] == 0], arms[1])
+    assert plots.setting_of(found) == plain(arms[1])
     with pytest.raises(ValueError, match="no row for"):
-        image_plots.point(rows, arm("cfg", 3.0))
+        plots.point(made, arm("cfg", 3.0))
 
 
 def test_a_row_does_not_depend_on_what_was_measured_before(runs):
-    task = image_plots.plain(arm(corrupt=("dropout 0.1", ""))) | dict(study="tiny", runs=str(runs), seed=0, first=0)
-    one = image_numbers.measure(**task)
+    task = plain(arm(corrupt=("dropout 0.1", ""))) | dict(study="tiny", runs=str(runs), seed=0, first=0)
+    one = numbers.measure(**task)
     torch.randn(7)
-    again = image_numbers.measure(**task)
+    again = numbers.measure(**task)
     assert {k: v for k, v in one.items() if k != "seconds"} == {k: v for k, v in again.items() if k != "seconds"}
 
 
@@ -68,8 +73,8 @@ def test_raised_noise_has_the_level_that_the_denoiser_is_told():
         return x
 
     x = torch.zeros(4, 1, 64, 64)
-    image_numbers.raise_noise(spy, 0.2, torch.Generator().manual_seed(0))(x, 3.0)
-    image_numbers.raise_noise(spy, 0.0, torch.Generator())(x + 1, torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    numbers.raise_noise(spy, 0.2, torch.Generator().manual_seed(0))(x, 3.0)
+    numbers.raise_noise(spy, 0.0, torch.Generator())(x + 1, torch.tensor([1.0, 2.0, 3.0, 4.0]))
     added = seen[0][0].std().item()  # to the noise of level 3 that x would have
     assert (added**2 + 3.0**2) ** 0.5 == pytest.approx(1.2 * 3.0, rel=0.01)
     assert seen[0][1].tolist() == pytest.approx([3.6] * 4)
@@ -80,8 +85,8 @@ def test_dropout_harms_a_copy_anew_in_every_call(runs):
     net = family.ready("tiny", 0, Net(), runs)
     x, labels = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([1, 2, 3])
     whole = net(x, 1.0, labels)
-    assert torch.equal(image_numbers.drop_out(net, 0.0)(x, 1.0, labels), whole)
-    harmed = image_numbers.drop_out(net, 0.5)
+    assert torch.equal(numbers.drop_out(net, 0.0)(x, 1.0, labels), whole)
+    harmed = numbers.drop_out(net, 0.5)
     assert not torch.equal(harmed(x, 1.0, labels), harmed(x, 1.0, labels))
     assert torch.equal(net(x, 1.0, labels), whole)
 
@@ -119,29 +124,29 @@ def test_the_same_run_gives_the_same_weights():
 
 
 def test_floors_are_real_images(runs):
-    by = image_numbers.yardstick("tiny", runs)
-    found = image_plots.floors(by, 30)
+    by = numbers.yardstick("tiny", runs)
+    found = plots.floors(by, 30)
     assert len(found["train"]) == 3 and len(found["test"]) == 1
     assert all(row["nearest"] < 1e-3 and row["copies"] == 1 for row in found["train"])  # they are the training images
     assert found["test"][0]["nearest"] > 0.05 and found["test"][0]["copies"] == pytest.approx(0.01, abs=0.005)
 
 
 def test_table_chooses_on_other_seeds_than_it_reports():
-    sets = [set(range(f, f + STUDIES["digits"].count)) for f in (*image_rows.SELECT, *image_rows.REPORT)]
+    sets = [set(range(f, f + STUDIES["digits"].count)) for f in (*rows.SELECT, *rows.REPORT)]
     assert sum(map(len, sets)) == len(set().union(*sets))
     arms = table1.candidates()
     assert all(task["w"] > 1 for name in ("CFG", "less training only") for task in arms[name])
     assert {task["guide"][0] for task in arms["less training only"]} == {"guide"}
     assert all(task["guide"][:2] == ["xs", 1] for task in arms["less capacity only"])
     assert all(a["main"][2] == a["guide"][2] for a in arms["same EMA for both"])
-    assert len(image_arms.corruptions()) == 11
+    assert len(settings.corruptions()) == 11
 
 
 def test_networks_that_are_missing_are_asked_for(tmp_path):
     with pytest.raises(ValueError, match="main-0 is not trained: run `python -m figures images --data digits` first"):
-        image_rows.place("digits", tmp_path)
+        rows.place("digits", tmp_path)
     with pytest.raises(ValueError, match="unknown study 'letters'"):
-        image_rows.place("letters")
+        rows.place("letters")
 
 
 def test_time_limit(monkeypatch, tmp_path, capsys):
@@ -162,3 +167,34 @@ def test_shipped_results_can_be_drawn(name):
     from figures.common import load_result
 
     assert cli.FIGURES[name].draw(load_result(name)).axes
+
+
+def test_search_finds_in_rows_what_successive_halving_would(runs):
+    distances = [9.0, 3.0, 5.0, 4.0, 8.0, 7.0, 6.0, 3.5, 2.0, 1.0]
+    few = [
+        9.0,
+        2.0,
+        1.0,
+        3.0,
+        8.0,
+        7.0,
+        6.0,
+        5.0,
+        4.0,
+        4.5,
+    ]  # the two best of all are not among the first two on few images
+    made = [
+        arm("cfg", 1.1 + i) | {"frechet_distance": d, "few": {"2": f, "3": d}, "images": 12}
+        for i, (d, f) in enumerate(zip(distances, few, strict=True))
+    ]
+    found = search.one_search(made, (2, 3))
+    assert found["found"] == arm("cfg", 2.1) and found["grid_best"] == arm("cfg", 10.1)
+    assert found["rank_in_grid"] == 3 and found["search_images"] == 10 * 2 + 2 * 1 and found["grid_images"] == 120
+
+
+def test_few_images_are_the_first_of_a_row(runs):
+    row = rows.measure_all("tiny", [arm()], workers=0)[0]
+    by, seeds = numbers.yardstick("tiny", runs), range(TINY.few[1])
+    net = family.ready("tiny", 0, Net(), runs)
+    made = numbers.generate(net, seeds, (1, 8, 8), list(range(10)), sigmas=numbers.sigma_steps(TINY.steps), batch=12)
+    assert row["few"][str(TINY.few[1])] == pytest.approx(by.distance(next(iter(made)).images), rel=1e-4)

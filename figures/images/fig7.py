@@ -5,10 +5,10 @@ Everything here is seen on the noise seeds on which weights are chosen; table1 r
 
 import matplotlib.pyplot as plt
 
-from figures import image_arms
 from figures.common import Result
-from figures.image_plots import TITLES, about, curve, floor, legend_below, panels, points
-from figures.image_rows import SELECT, measure_all
+from figures.images import settings
+from figures.images.plots import TITLES, about, curve, floor, legend_below, panels, points
+from figures.images.rows import SELECT, measure_all
 from toy2d import plots
 
 COST, NEEDS = "5 min (digits) after images", "the networks of `python -m figures images`"
@@ -18,7 +18,7 @@ COLOURS = {"CFG": plots.ORANGE, "CFG, interval": plots.VERMILLION, "autoguidance
 
 
 def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
-    arms = image_arms.methods()
+    arms = settings.methods()
     rows = measure_all(
         data,
         [a for tasks in arms.values() for a in tasks],
@@ -27,7 +27,7 @@ def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None)
         minutes=minutes,
         desc="figure 7",
     )
-    return Result(about(data, SELECT, runs) | dict(interval=image_arms.INTERVAL, methods=points(rows, arms)))
+    return Result(about(data, SELECT, runs) | dict(interval=settings.INTERVAL, methods=points(rows, arms)))
 
 
 def draw(result: Result) -> plt.Figure:

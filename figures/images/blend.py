@@ -5,10 +5,10 @@ Everything here is seen on the noise seeds on which weights are chosen.
 
 import matplotlib.pyplot as plt
 
-from figures import image_arms
 from figures.common import Result
-from figures.image_plots import COLOURS, TITLES, about, against, curve, floor, legend_below, panels, point
-from figures.image_rows import SELECT, arm, measure_all
+from figures.images import settings
+from figures.images.plots import COLOURS, TITLES, about, against, curve, floor, legend_below, panels, point
+from figures.images.rows import SELECT, arm, measure_all
 from toy2d import plots
 
 COST, NEEDS = "2 min (digits) after fig7", "the networks of `python -m figures images`"
@@ -17,7 +17,7 @@ KEYS = ("frechet_distance", "class_agreement", "recall", "coverage")
 
 
 def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
-    tasks = image_arms.blends()
+    tasks = settings.blends()
     rows = measure_all(data, [arm(), *tasks], runs=runs, workers=workers, minutes=minutes, desc="blends")
     blends: dict = {}
     for task in tasks:

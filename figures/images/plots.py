@@ -1,5 +1,6 @@
 """What the pictures of the image study share: points from rows, curves over training seeds, the floor of real images."""
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -7,11 +8,11 @@ import numpy as np
 
 from edm import metrics
 from edm.report import device_name
-from figures import family
 from figures.common import plain
-from figures.family import STUDIES
-from figures.image_numbers import Yardstick, yardstick
-from figures.image_rows import place
+from figures.images import family
+from figures.images.family import STUDIES
+from figures.images.numbers import Yardstick, yardstick
+from figures.images.rows import arm, place
 from toy2d import plots
 
 TITLES = {
@@ -59,16 +60,29 @@ def floors(by: Yardstick, count: int, draws: int = 3) -> dict[str, list[dict]]:
 
 
 def point(rows: Iterable[Mapping], task: Mapping) -> dict:
-    """A setting with the values of each number, one for each training seed (the mean over its sets of noise seeds)."""
+    """A setting with the values of each number, one for each training seed (the mean over its sets of noise seeds).
+
+    noise: standard deviation of a number over the sets of noise seeds of one training seed (of several: pooled), where there
+    are several sets.
+    """
     task = plain(task)
     found = [row for row in rows if all(row[k] == v for k, v in task.items())]
     if not found:
         raise ValueError(f"no row for {task}")
     seeds = sorted({row["seed"] for row in found})
     keys = [key for key in NUMBERS if key in found[0]]
-    return task | {
-        "values": {key: [float(np.mean([r[key] for r in found if r["seed"] == s])) for s in seeds] for key in keys}
-    }
+    sets = {key: [[r[key] for r in found if r["seed"] == s] for s in seeds] for key in keys}  # [seeds, sets]
+    out = task | {"values": {key: [float(np.mean(values)) for values in rows] for key, rows in sets.items()}}
+    if len(found) > len(seeds):
+        out["noise"] = {
+            key: float(np.sqrt(np.mean([np.var(values, ddof=1) for values in rows]))) for key, rows in sets.items()
+        }
+    return out
+
+
+def setting_of(a_point: Mapping) -> dict:
+    """The setting of a point, as `rows.arm` made it."""
+    return {k: a_point[k] for k in inspect.signature(arm).parameters}
 
 
 def points(rows: Sequence[Mapping], arms: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:

@@ -5,10 +5,10 @@ Everything here is seen on the noise seeds on which weights and widths are chose
 
 import matplotlib.pyplot as plt
 
-from figures import image_arms
 from figures.common import Result
-from figures.image_plots import COLOURS, about, curve, floor, heat, mean, panels, point, points
-from figures.image_rows import SELECT, measure_all
+from figures.images import settings
+from figures.images.plots import COLOURS, about, curve, floor, heat, mean, panels, point, points
+from figures.images.rows import SELECT, measure_all
 from toy2d import plots
 
 COST, NEEDS = "8 min (digits) after images", "the networks of `python -m figures images`"
@@ -17,7 +17,7 @@ KEYS = {"frechet_distance": "Fréchet distance", "recall": "recall"}
 
 
 def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
-    lengths, capacities, widths = image_arms.lengths(), image_arms.capacities(), image_arms.widths()
+    lengths, capacities, widths = settings.lengths(), settings.capacities(), settings.widths()
     arms = [task for tasks in (*lengths.values(), *capacities.values(), widths) for task in tasks]
     rows = measure_all(data, arms, runs=runs, workers=workers, minutes=minutes, desc="figure 3")
     numbers = about(data, SELECT, runs)

@@ -18,7 +18,7 @@ from edm.denoiser import Denoiser, expand_sigma
 from edm.generate import generate, guided
 from edm.reference import reference
 from edm.sampler import sigma_steps
-from figures.family import STUDIES, Net, Study, device, ready
+from figures.images.family import STUDIES, Net, Study, device, ready
 
 
 def denoiser(study: str, seed: int, task: Mapping, runs: Path) -> Denoiser:
@@ -30,7 +30,7 @@ def denoiser(study: str, seed: int, task: Mapping, runs: Path) -> Denoiser:
 
 
 def measure(study: str, runs: str, seed: int, first: int, **task) -> dict:
-    """`Yardstick.numbers` of the images of seeds first ... first + count - 1."""
+    """`Yardstick.numbers` of the images of seeds first ... first + count - 1; few: the Frechet distance of the first of them."""
     begin, plan, by = time.perf_counter(), STUDIES[study], yardstick(study, Path(runs))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(first)  # dropout's masks
@@ -41,7 +41,8 @@ def measure(study: str, runs: str, seed: int, first: int, **task) -> dict:
         )  # fmt: skip
     images = torch.cat([part.images for part in made])
     found = metrics.collect(by.extractor, ((part.images, part.labels) for part in made))
-    return by.numbers(found, images) | {"seconds": time.perf_counter() - begin}
+    few = {str(n): by.distance(images[:n]) for n in plan.few}
+    return by.numbers(found, images) | {"few": few, "seconds": time.perf_counter() - begin}
 
 
 class Yardstick:
@@ -67,6 +68,10 @@ class Yardstick:
         """Numbers of `edm.metrics.evaluate_features`; test_distance: the Frechet distance to the test images; and `memorised`."""
         apart = {"test_distance": metrics.frechet_distance(found.stats, self.held_out.stats)}
         return metrics.evaluate_features(found, self.real) | apart | self.memorised(images)
+
+    def distance(self, images) -> float:
+        """Frechet distance to the training images."""
+        return metrics.frechet_distance(metrics.feature_stats(self.extractor(images)[0]), self.real.stats)
 
     def memorised(self, images) -> dict[str, float]:
         """nearest: root mean square pixel difference (1 is black to white) to the nearest training image, on average; copies:

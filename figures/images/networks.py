@@ -5,11 +5,11 @@ All other image experiments take their networks from here. Training goes on wher
 
 import matplotlib.pyplot as plt
 
-from figures import family, image_arms
 from figures.common import Result
-from figures.family import STUDIES, Net
-from figures.image_plots import COLOURS, about, curve, floor, panels, point
-from figures.image_rows import SELECT, arm, measure_all
+from figures.images import family, settings
+from figures.images.family import STUDIES, Net
+from figures.images.plots import COLOURS, about, curve, floor, panels, point
+from figures.images.rows import SELECT, arm, measure_all
 from toy2d import plots
 
 COST, NEEDS = (
@@ -24,10 +24,10 @@ def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None)
     plan = STUDIES[data]
     if data != "tiny" and any(family.missing(plan, runs or family.RUNS / data)):
         family.train(plan, runs or family.RUNS / data, minutes=minutes, workers=workers)
-    rows = measure_all(data, image_arms.networks(), runs=runs, workers=workers, minutes=minutes, desc="networks")
+    rows = measure_all(data, settings.networks(), runs=runs, workers=workers, minutes=minutes, desc="networks")
     numbers = about(data, SELECT, runs)
     numbers["recipe"] = family.record(plan)
-    numbers["points"] = [point(rows, task) for task in image_arms.networks()]
+    numbers["points"] = [point(rows, task) for task in settings.networks()]
     return Result(numbers)
 
 

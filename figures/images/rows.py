@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from figures import family
-from figures.family import STUDIES, Net, Unfinished
-from figures.image_numbers import measure, yardstick
+from figures.common import plain
+from figures.images import family
+from figures.images.family import STUDIES, Net, Unfinished
+from figures.images.numbers import measure, yardstick
 from figures.rows import run_rows
 
-SELECT, REPORT = (0,), (10_000,)  # first noise seeds of each set of `Study.count` seeds
+SELECT, REPORT = (0,), (10_000, 20_000)  # first noise seeds of each set of `Study.count` seeds
 MAIN = Net()
 
 
@@ -62,7 +63,7 @@ def measure_all(study: str, arms: Iterable[Mapping], firsts: Sequence[int] = SEL
     """`measure` for every arm, training seed and set of noise seeds. Rows are kept in the folder of the runs and made only once,
     whichever figure asks. minutes: raises Unfinished after so long."""
     begin, runs, plan = time.monotonic(), place(study, runs, seeds), STUDIES[study]
-    arms = list({repr(a): a for a in arms}.values())
+    arms = list({repr(a): a for a in map(plain, arms)}.values())
     version = yardstick(study, runs).extractor.version  # made here, so that the workers find it
     common = dict(study=study, runs=str(runs))
     tasks = [

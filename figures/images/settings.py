@@ -1,10 +1,10 @@
 """Which settings each image experiment measures. They overlap on purpose: a row is made once, whoever asks for it."""
 
-from figures.family import Net
-from figures.image_rows import MAIN, arm
+from figures.images.family import Net
+from figures.images.rows import MAIN, arm
 
 INTERVAL = (0.2, 3.0)  # of noise levels for guidance limited to an interval; fixed beforehand, not tuned
-WEIGHTS = (1.25, 1.5, 2.0)
+FINE, WEIGHTS, COARSE = (1.1, 1.25, 1.5, 2.0), (1.25, 1.5, 2.0), (1.5, 2.0)  # of guidance, besides 1
 WIDTHS = (0.05, 0.10, 0.20)
 GUIDE = Net("xs", 8)  # smaller and less trained, the paper's kind
 SAME_RUN = "T/8, main's own run"
@@ -22,15 +22,14 @@ def lengths() -> dict[str, list[dict]]:
     """Guides of main's capacity by training length, from another seed; that of full length is the main model of the next
     training seed. And, for comparison, an early snapshot of the main model's own run."""
     guides = {f"T/{part}": Net("guide", part) for part in LENGTHS} | {"T": Net(shift=1), SAME_RUN: Net("main", 8)}
-    weights = {"T": (1.0, 1.5)}
-    return {n: [arm("autoguidance", w, guide=g) for w in weights.get(n, (1.0, 1.5, 2.0))] for n, g in guides.items()}
+    return {n: [arm("autoguidance", w, guide=g) for w in (1.0, *WEIGHTS)] for n, g in guides.items()}
 
 
 def capacities() -> dict[str, list[dict]]:
     """Guides of half the width by training length."""
     guides = {f"XS, T/{part}": Net("xs", part) for part in (16, 8)} | {"XS, T": Net("xs")}
-    weights = {"XS, T/8": (1.0, *WEIGHTS)}
-    return {n: [arm("autoguidance", w, guide=g) for w in weights.get(n, (1.0, 1.5, 2.0))] for n, g in guides.items()}
+    weights = {GUIDE: FINE}
+    return {n: [arm("autoguidance", w, guide=g) for w in (1.0, *weights.get(g, WEIGHTS))] for n, g in guides.items()}
 
 
 def widths(weight: float = 1.5) -> list[dict]:
@@ -41,20 +40,20 @@ def widths(weight: float = 1.5) -> list[dict]:
 def methods() -> dict[str, list[dict]]:
     """The three ways of guidance against the weight."""
     return {
-        "CFG": [arm("cfg", w) for w in (1.0, *WEIGHTS)],
-        "CFG, interval": [arm("cfg", w, interval=INTERVAL) for w in (1.0, 1.5, 2.0)],
-        "autoguidance": [arm("autoguidance", w, guide=GUIDE) for w in (1.0, *WEIGHTS)],
+        "CFG": [arm("cfg", w) for w in (1.0, *FINE)],
+        "CFG, interval": [arm("cfg", w, interval=INTERVAL) for w in (1.0, *COARSE)],
+        "autoguidance": [arm("autoguidance", w, guide=GUIDE) for w in (1.0, *FINE)],
     }
 
 
 def unconditional() -> list[dict]:
     """All networks without their labels."""
-    return [arm(labels=False), *(arm("autoguidance", w, guide=GUIDE, labels=False) for w in WEIGHTS[1:])]
+    return [arm(labels=False), *(arm("autoguidance", w, guide=GUIDE, labels=False) for w in COARSE)]
 
 
 def blends() -> list[dict]:
     """Total weight by share of autoguidance; the ends are CFG and autoguidance."""
-    return [arm("blend", w, guide=GUIDE, alpha=a) for w in WEIGHTS[1:] for a in (0, 0.5, 1)]
+    return [arm("blend", w, guide=GUIDE, alpha=a) for w in COARSE for a in (0, 0.5, 1)]
 
 
 KINDS = {"dropout": ("dropout 0.05", "dropout 0.1"), "noise": ("noise 0.1", "noise 0.2")}
@@ -67,6 +66,6 @@ def corruptions() -> list[dict]:
     guided = [
         arm("autoguidance", w, guide=MAIN, corrupt=(KINDS[a][0], KINDS[b][1]))
         for a, b in pairs
-        for w in (WEIGHTS[1:] if a == b else WEIGHTS[1:2])
+        for w in (COARSE if a == b else COARSE[:1])
     ]
     return [arm(), *alone, *guided]

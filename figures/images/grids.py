@@ -7,12 +7,12 @@ import torch
 from edm.generate import generate
 from edm.grid import grid
 from edm.sampler import sigma_steps
-from figures import image_arms
 from figures.common import Result
-from figures.family import STUDIES, device
-from figures.image_numbers import denoiser, yardstick
-from figures.image_plots import about, panels
-from figures.image_rows import REPORT, arm, place
+from figures.images import settings
+from figures.images.family import STUDIES, device
+from figures.images.numbers import denoiser, yardstick
+from figures.images.plots import about, panels
+from figures.images.rows import REPORT, arm, place
 from toy2d import plots
 
 COST, NEEDS = "1 min (digits)", "the networks of `python -m figures images`"
@@ -26,9 +26,9 @@ def compute(data="digits", seed=0, *, count=20, runs=None) -> Result:
     plan, runs = STUDIES[data], place(data, runs)
     if seed not in plan.seeds:
         raise ValueError(f"training seed {seed} is not among those of {data}: {', '.join(map(str, plan.seeds))}")
-    tasks = {f"{kind} {w:g}": arm(kind, w, guide=image_arms.GUIDE) for kind in NAMES for w in WEIGHTS}
+    tasks = {f"{kind} {w:g}": arm(kind, w, guide=settings.GUIDE) for kind in NAMES for w in WEIGHTS}
     for w in WEIGHTS[1:3]:
-        tasks |= {f"blend {w:g} {a:g}": arm("blend", w, guide=image_arms.GUIDE, alpha=a) for a in SHARES}
+        tasks |= {f"blend {w:g} {a:g}": arm("blend", w, guide=settings.GUIDE, alpha=a) for a in SHARES}
     images, seeds = yardstick(data, runs).train, range(REPORT[0], REPORT[0] + count)
     options = dict(sigmas=sigma_steps(plan.steps), batch=count, device=device())
     arrays = {}

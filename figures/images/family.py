@@ -48,6 +48,11 @@ class Study:
     batch: int = 250  # images at a time
     epochs: int | None = None  # of the classifier that gives the features; None is its default
 
+    @property
+    def few(self) -> tuple[int, int]:
+        """Numbers of images on which a cheap search looks first."""
+        return max(self.count // 20, 2), max(self.count // 5, 3)
+
     def run(self, size: str, seed: int) -> Config:
         """The configuration of a run; every run has its own seed. ValueError for an unknown size."""
         if size not in SIZES:
@@ -66,7 +71,7 @@ class Study:
 _TINY = dict(images=32 * 8, batch=8, lr_ramp=80, network=dict(model_channels=8, channel_mult=(1,), num_blocks=0))
 STUDIES: dict[str, Study] = {
     "digits": Study("digits", PAIRS["digits"].main),
-    "fashion-16": Study("fashion-16", PAIRS["fashion-16"].main, count=1000),
+    "fashion-16": Study("fashion-16", PAIRS["fashion-16"].main),
     "fashion-mnist": Study("fashion-mnist", PAIRS["fashion-mnist"].main, (0, 1), 5000, 18, 500),
     "cifar10": Study("cifar10", PAIRS["cifar10"].main, (0, 1), 5000, 18, 500),
     # A quick look: everything runs, nothing is good.

@@ -10,10 +10,22 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from figures import image_arms
 from figures.common import Result, write
-from figures.image_plots import TITLES, about, against, best, floor, legend_below, markdown, mean, panels, point
-from figures.image_rows import REPORT, SELECT, arm, measure_all
+from figures.images import settings
+from figures.images.plots import (
+    TITLES,
+    about,
+    against,
+    best,
+    floor,
+    legend_below,
+    markdown,
+    mean,
+    panels,
+    point,
+    setting_of,
+)  # fmt: skip
+from figures.images.rows import REPORT, SELECT, measure_all
 from toy2d import plots
 
 COST, NEEDS = "5 min (digits) after fig3 and fig7", "the networks of `python -m figures images`"
@@ -36,14 +48,14 @@ NO_LABELS = "no labels"
 
 def candidates() -> dict[str, list[dict]]:
     """The settings from which each row of the table is chosen: those that fig3 and fig7 show."""
-    methods, capacities, lengths = image_arms.methods(), image_arms.capacities(), image_arms.lengths()
+    methods, capacities, lengths = settings.methods(), settings.capacities(), settings.lengths()
     full = capacities.pop("XS, T")
-    del lengths["T"], lengths[image_arms.SAME_RUN]
-    widths = image_arms.widths()
-    labels = image_arms.unconditional()
+    del lengths["T"], lengths[settings.SAME_RUN]
+    widths = settings.widths()
+    labels = settings.unconditional()
     smaller = [task for tasks in capacities.values() for task in tasks]
     rows = {
-        BASE: [task for task in image_arms.networks() if task["main"][:2] == ["main", 1]],
+        BASE: [task for task in settings.networks() if task["main"][:2] == ["main", 1]],
         "CFG": methods["CFG"],
         "CFG, interval": methods["CFG, interval"],
         "autoguidance (XS, less trained)": smaller + widths,
@@ -62,17 +74,11 @@ def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None)
     arms = candidates()
     rows = measure_all(data, [a for tasks in arms.values() for a in tasks], desc="table 1, choosing", **options)
     chosen = {name: best([point(rows, task) for task in tasks]) for name, tasks in arms.items()}
-    tasks = {name: {k: v for k, v in p.items() if k != "values"} for name, p in chosen.items()}
-    rows = measure_all(data, [_again(task) for task in tasks.values()], REPORT, desc="table 1, reporting", **options)
+    tasks = {name: setting_of(p) for name, p in chosen.items()}
+    rows = measure_all(data, tasks.values(), REPORT, desc="table 1, reporting", **options)
     reported = {name: point(rows, task) for name, task in tasks.items()}
     numbers = about(data, REPORT, runs) | dict(chosen_on=list(SELECT), candidates={n: len(a) for n, a in arms.items()})
     return Result(numbers | dict(rows={name: _row(name, reported, chosen[name]) for name in reported}))
-
-
-def _again(task: Mapping) -> dict:
-    """The task of a point, whose lists were tuples."""
-    return arm(**{**task, "main": image_arms.Net(*task["main"]), "guide": task["guide"] and image_arms.Net(*task["guide"]),
-                  "interval": task["interval"] and tuple(task["interval"]), "corrupt": tuple(task["corrupt"])})  # fmt: skip
 
 
 def _row(name: str, reported: Mapping, chosen: Mapping) -> dict:
@@ -132,17 +138,24 @@ def extras(result: Result, out: Path) -> None:
 
 
 def text(result: Result) -> str:
-    """The table in Markdown: mean ± standard deviation over training seeds."""
+    """The table in Markdown: mean ± standard deviation over training seeds; apart, the spread over sets of noise seeds."""
     numbers = result.numbers
     rows = [
-        [name, "", *(_cell([r.get(key) for r in numbers["floors"][kind]]) for key in SHOWN), ""]
+        [name, "", *(_cell([r.get(key) for r in numbers["floors"][kind]]) for key in SHOWN), "", ""]
         for kind, name in (("test", "real test images"), ("train", "training images, redrawn"))
     ]
     for name, row in numbers["rows"].items():
         gap = row.get("difference", {}).get("frechet_distance")
         change = f"{gap['mean']:+.3f} ({gap['low']:+.3f} to {gap['high']:+.3f})" if gap else ""
-        rows.append([name, setting(row), *(_cell(row["values"].get(key)) for key in SHOWN), change])
-    header = ["", "chosen", *(TITLES[key] for key in SHOWN), "Δ Fréchet distance, 95 % interval"]
+        noise = f"{row['noise']['frechet_distance']:.3f}" if "noise" in row else ""
+        rows.append([name, setting(row), *(_cell(row["values"].get(key)) for key in SHOWN), noise, change])
+    header = [
+        "",
+        "chosen",
+        *(TITLES[key] for key in SHOWN),
+        "noise of Fréchet distance",
+        "Δ Fréchet distance, 95 % interval",
+    ]
     return markdown(header, rows)
 
 

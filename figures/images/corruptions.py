@@ -5,11 +5,11 @@ Dropout of 5 and 10 %, and noise added to the input, raising its level by 10 and
 
 import matplotlib.pyplot as plt
 
-from figures import image_arms
 from figures.common import Result
-from figures.image_arms import KINDS
-from figures.image_plots import COLOURS, about, against, best, curve, floor, legend_below, mean, panels, point
-from figures.image_rows import SELECT, arm, measure_all
+from figures.images import settings
+from figures.images.plots import COLOURS, about, against, best, curve, floor, legend_below, mean, panels, point
+from figures.images.rows import SELECT, arm, measure_all
+from figures.images.settings import KINDS
 from toy2d import plots
 
 COST, NEEDS = "6 min (digits)", "the networks of `python -m figures images`"
@@ -18,7 +18,7 @@ KEYS = {"frechet_distance": "Fréchet distance", "recall": "recall"}
 
 
 def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
-    tasks = image_arms.corruptions()
+    tasks = settings.corruptions()
     rows = measure_all(data, tasks, runs=runs, workers=workers, minutes=minutes, desc="corruptions")
     pairs = {
         f"{kind}, guide {other}": [
