@@ -24,8 +24,7 @@ experiments: $(READY)  ## the 2D experiments over training seeds, 40 minutes; st
 	$(BIN)/python -m figures experiments
 
 gallery: $(READY)  ## copy what README and notebooks show from figures/out to figures/gallery
-	cp $(wildcard figures/out/*.png figures/out/*.json figures/out/*.md figures/out/*.gif) figures/gallery/
-	$(BIN)/python -m figures.results
+	$(BIN)/python -m figures.results --collect
 
 train: $(READY)  ## retrain the shipped 2D checkpoints
 	$(BIN)/python -m toy2d train --all

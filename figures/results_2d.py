@@ -202,7 +202,7 @@ def mismatched(n: Numbers) -> tuple[str, str]:
 
 
 TWO_D = [
-    Claim("Mean 0 and standard deviation 0.5 per axis over both classes", "claims", data_moments),
+    Claim("Mean 0 and standard deviation 0.5 per axis over both classes", "claims", data_moments, "0 and 0.5"),
     Claim("Autoguidance removes outliers at w = 3 (Figure 1e)", "seeds", outliers_at_w3),
     Claim("… without reducing diversity (Figure 1e)", "seeds", diversity),
     Claim("CFG reduces diversity (Figure 1c)", "seeds", cfg_diversity),

@@ -14,6 +14,7 @@ class Claim:
     text: str  # what the paper says
     result: str  # name of the stored result
     judge: Callable[[Numbers], tuple[str, str]]  # the stored numbers -> what we measured, and the verdict
+    paper: str = ""  # the paper's number, where it has one
 
 
 def falls(d: dict) -> str:

@@ -64,8 +64,8 @@ say(f"Stored results: {about['images_for_a_number']} images for each number, {ab
 # First two hundred digits without guidance, with autoguidance and with CFG, from the same noise, with the pair that comes with the project (training seed 0). The classifier that gives the features trains itself now; its numbers are therefore comparable with one another, not with those of notebook 7.
 
 # %%
-networks, ruler = models.shipped("digits"), digits.ruler(1 if FAST else 20)
-arms = {"no guidance": networks.main, "autoguidance, w = 1.5": networks.guided("autoguidance", 1.5), "CFG, w = 1.25": networks.guided("cfg", 1.25)}
+pair, ruler = models.shipped("digits"), digits.ruler(1 if FAST else 20)
+arms = {"no guidance": pair.main, "autoguidance, w = 1.5": pair.guided("autoguidance", 1.5), "CFG, w = 1.25": pair.guided("cfg", 1.25)}
 made = {name: digits.images_of(d, range(20), STEPS)[0] for name, d in arms.items()}
 moved = {name: float((x.float() - made["no guidance"].float()).square().mean().sqrt() / 255) for name, x in made.items()}
 show(
@@ -79,7 +79,7 @@ columns = {"frechet_distance": "Fréchet distance", "class_agreement": "class ag
 table(["", *columns.values()], [[name, *(spread(r[key], ".3f") for key in columns)] for name, r in live.items()])
 
 # %%
-slider(lambda w, kind: digits.draw_panels({f"{kind}, w = {w:g}": digits.images_of(networks.guided(kind, w), range(40), STEPS)[0]}, 20), SLIDERS, w=[1.0, 1.25, 1.5, 2.0, 3.0], kind=["autoguidance", "cfg"])
+slider(lambda w, kind: digits.draw_panels({f"{kind}, w = {w:g}": digits.images_of(pair.guided(kind, w), range(40), STEPS)[0]}, 20), SLIDERS, w=[1.0, 1.25, 1.5, 2.0, 3.0], kind=["autoguidance", "cfg"])
 
 # %% [markdown]
 # One set of noise, one training: an illustration, no evidence. (`nearest`: median over images of the root mean square pixel difference to the nearest training image; black to white is 2 here.) The evidence follows.

@@ -19,9 +19,16 @@ def test_table_is_the_gallery_s_and_that_is_its_json_s():
     assert stored == seeds.short(json.loads((ROOT / "figures/gallery/seeds.json").read_text()))
 
 
-def test_pictures_and_files_exist():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).is_file(), target
+@pytest.mark.parametrize("page", ["README.md", "RESULTS.md", "notebooks/README.md", "notebooks/assignments/README.md"])
+def test_pictures_and_files_exist(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / page).read_text()):
+        assert (ROOT / page).parent.joinpath(target).is_file(), target
+
+
+def test_every_notebook_is_in_the_teacher_s_table():
+    table = (ROOT / "notebooks/README.md").read_text()
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"({path.name}) |" in table, path.name
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.S))

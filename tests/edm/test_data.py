@@ -89,6 +89,9 @@ def test_fashion_mnist_reads_idx_files_and_pads_to_32(tmp_path, offline, place, 
     np.testing.assert_array_equal(train.images[:, 0, 2:-2, 2:-2], images)
     assert train.images.sum() == images.sum()  # the border is zero
     np.testing.assert_array_equal(train.labels, labels)
+    half = data.load("fashion-16", folder=tmp_path)
+    assert half.images.shape == (12, 1, 16, 16) and half.name == "fashion-16/train"
+    assert half.images[3, 0, 5, 7] == np.round(train.images[3, 0, 10:12, 14:16].mean())
 
 
 @pytest.mark.parametrize(
