@@ -96,7 +96,8 @@ def precision_recall_density_coverage(
     precision: share of fakes inside some real ball; recall: share of reals inside some fake ball (Kynkaanniemi et al.
     2019, arXiv 1904.06991). density: number of real balls around a fake, on average and in units of k; coverage:
     share of real balls that hold a fake (Naeem et al. 2020, arXiv 2002.09797). real [n, F], fake [m, F]; `chunk` rows
-    of the distance matrix exist at a time. real_radius [n]: of the real balls, if known. Raises ValueError unless each set has more than k features.
+    of the distance matrix exist at a time. real_radius [n]: of the real balls, if known. Raises ValueError unless each
+    set has more than k features.
     """
     real, fake = _features(real), _features(fake)
     if k < 1 or min(len(real), len(fake)) <= k:

@@ -83,7 +83,8 @@ def shipped(name: str = "digits", **options) -> Models:
 
     digits: training seed 0 of `python -m figures images`, made into these files by `figures.images.family.ship("digits")`. main:
     32 channels, 722 539 weights, 1 100 batches of 128. guide: the same network from another seed (100) after
-    an eighth of that. Both are averages of width 0.10 in float16. options: as for `load`. Raises FileNotFoundError for
+    an eighth of that. fashion-16: garments of 16 x 16 pixels, 16 channels, 3 072 batches of 128; guide: half the width
+    after an eighth of that. All are averages of width 0.10 in float16. options: as for `load`. Raises FileNotFoundError for
     other names.
     """
     found = [path.name.removesuffix("-main.safetensors") for path in sorted(CHECKPOINTS.glob("*-main.safetensors"))]

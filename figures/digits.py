@@ -228,9 +228,11 @@ def ruler(epochs: int | None = None) -> Ruler:
     return Ruler(extractor, real, floor, data.to_float(train_set.images), data.to_float(test_set.images))
 
 
-def images_of(denoiser, seeds: Iterable[int], steps: int = 12) -> tuple[Tensor, Tensor]:
-    """Digits of the seeds, uint8 [n, 1, 8, 8], and their classes [n]: seed s makes class s mod 10, from its own noise."""
-    made = list(generate(denoiser, list(seeds), (1, 8, 8), range(10), sigmas=sampler.sigma_steps(steps), batch=100))
+def images_of(
+    denoiser, seeds: Iterable[int], steps: int = 12, shape: Sequence[int] = (1, 8, 8)
+) -> tuple[Tensor, Tensor]:
+    """Images of the seeds, uint8 [n, *shape], and their classes [n]: seed s makes class s mod 10, from its own noise."""
+    made = list(generate(denoiser, list(seeds), shape, range(10), sigmas=sampler.sigma_steps(steps), batch=100))
     return torch.cat([m.images for m in made]), torch.cat([m.labels for m in made])
 
 

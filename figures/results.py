@@ -56,7 +56,11 @@ def collect() -> None:
     for study in ("", "fashion-16"):
         (GALLERY / study).mkdir(exist_ok=True)
         for path in (OUT / study).glob("*"):
-            if path.suffix in (".png", ".json", ".md", ".gif"):
+            if (
+                path.suffix in (".png", ".json", ".md", ".gif")
+                or path.suffix == ".npz"
+                and path.stat().st_size < 100_000
+            ):
                 shutil.copy(path, GALLERY / study)
 
 

@@ -22,6 +22,15 @@ def test_digits_can_be_sampled_without_training():
     assert 32 < guided.mean() < 128 and guided.std() > 32  # bright strokes on a dark ground
 
 
+def test_garments_can_be_sampled_without_their_data():
+    found = models.shipped("fashion-16")
+    assert found.data == "fashion-16" and found.shape == (1, 16, 16) and found.classes() == list(range(10))
+    made = generate(found.guided("autoguidance", 1.5), range(10), found.shape, found.classes(), sigmas=sigma_steps(8))
+    images = next(iter(made)).images.float()
+    trousers, bag = images[1, 0], images[8, 0]  # a narrow thing and a wide one
+    assert (trousers.mean(0) > 40).sum() < (bag.mean(0) > 40).sum()
+
+
 def test_files_are_small_and_say_where_they_are_from():
     for path in models.CHECKPOINTS.glob("*.safetensors"):
         assert path.stat().st_size < 1_600_000
@@ -29,7 +38,9 @@ def test_files_are_small_and_say_where_they_are_from():
 
 
 def test_other_names_are_refused():
-    with pytest.raises(FileNotFoundError, match="no networks of 'imagenet' come with the program, only of digits"):
+    with pytest.raises(
+        FileNotFoundError, match="no networks of 'imagenet' come with the program, only of digits, fashion-16"
+    ):
         models.shipped("imagenet")
 
 
