@@ -154,7 +154,7 @@ show(
 # %%
 rows = about["rows"]
 header = ["", "chosen", "Fréchet distance", "class agreement", "recall", "coverage", "change of distance (95 % interval)", "change of recall"]
-body = [[n, "", *(f"{np.mean([r[k] for r in floors[kind]]):.3f}" for k in ("frechet_distance", "class_agreement", "recall", "coverage")), "", ""] for kind, n in (("test", "real test images"), ("train", "training images, redrawn"))]
+body = [[n, "", *(f"{np.mean([r[k] for r in floors[kind]]):.3f}" for k in ("frechet_distance", "class_agreement", "recall", "coverage")), "", ""] for kind, n in (("test", "as many test images"), ("train", "as many training images"))]
 for name, r in rows.items():
     changes = [interval(r["difference"][k]) for k in ("frechet_distance", "recall")] if "difference" in r else ["", ""]
     cells = [spread(r["values"][k], ".3f") if k in r["values"] else "" for k in ("frechet_distance", "class_agreement", "recall", "coverage")]
@@ -180,7 +180,7 @@ show(
 # %%
 table(
     ["", "distance to training images", "to test images", "nearest training image", "share of near copies"],
-    [[n, *(f"{np.mean([r[k] for r in floors[kind]]):.3f}" for k in ("frechet_distance", "test_distance", "nearest", "copies"))] for kind, n in (("test", "real test images"), ("train", "training images, redrawn"))]
+    [[n, *(f"{np.mean([r[k] for r in floors[kind]]):.3f}" for k in ("frechet_distance", "test_distance", "nearest", "copies"))] for kind, n in (("test", "as many test images"), ("train", "as many training images"))]
     + [[name, *(spread(rows[name]["values"][k], ".3f") for k in ("frechet_distance", "test_distance", "nearest", "copies"))] for name in ("no guidance", "CFG", "autoguidance (XS, less trained)", "less training only")],
 )
 
@@ -242,7 +242,7 @@ clothes = fashion["rows"]
 keys = ("frechet_distance", "test_distance", "class_agreement", "recall", "coverage")
 table(
     ["", "chosen", "distance to training images", "to test images", "class agreement", "recall", "coverage", "change of distance (95 % interval)", "of distance to test images", "of recall"],
-    [[n, "", *(f"{np.mean([r[k] for r in fashion['floors'][kind]]):.3f}" for k in keys), "", "", ""] for kind, n in (("test", "real test images"), ("train", "training images, redrawn"))]
+    [[n, "", *(f"{np.mean([r[k] for r in fashion['floors'][kind]]):.3f}" for k in keys), "", "", ""] for kind, n in (("test", "as many test images"), ("train", "as many training images"))]
     + [[name, table1.setting(r), *(spread(r["values"][k], ".3f") if k in r["values"] else "" for k in keys), *(interval(r["difference"][k]) if "difference" in r else "" for k in ("frechet_distance", "test_distance", "recall"))] for name, r in clothes.items()],
 )
 

@@ -56,7 +56,7 @@ def unseen(n: Numbers) -> tuple[str, str]:
     d = n["rows"]["autoguidance (XS, less trained)"]["difference"]["test_distance"]
     redrawn = np.mean([r["test_distance"] for r in n["floors"]["train"]])
     start = np.mean(n["rows"]["no guidance"]["values"]["test_distance"])
-    return f"FD to test images {start:.3f} {show(d, '+.3f')}; redrawn training images are at {redrawn:.3f}", falls(d)
+    return f"FD to test images {start:.3f} {show(d, '+.3f')}; as many training images are at {redrawn:.3f}", falls(d)
 
 
 def best_length(n: Numbers) -> tuple[str, str]:

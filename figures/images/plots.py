@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,16 +47,21 @@ def about(study: str, firsts: Sequence[int], runs=None) -> dict:
     }
 
 
+@lru_cache(maxsize=4)
 def floors(by: Yardstick, count: int, draws: int = 3) -> dict[str, list[dict]]:
-    """Numbers of real images: the test images; and `count` training images drawn with replacement, as many of each class (what a
-    model that knows the training set by heart would get)."""
-    rows = {"test": [by.numbers(by.held_out, by.test.images)], "train": []}
-    labels = by.train.labels
-    for draw in range(draws):
-        rng = np.random.default_rng(draw)
-        chosen = np.array([rng.choice(np.flatnonzero(labels == n % by.train.num_classes)) for n in range(count)])
-        found = metrics.collect(by.extractor, [(by.train.images[chosen], labels[chosen])])
-        rows["train"].append(by.numbers(found, by.train.images[chosen]))
+    """Numbers of as many real images as are generated, as many of each class: test images, and training images (what a model
+    that knows the training set by heart would get). Drawn without replacement where there are enough."""
+    rows: dict[str, list[dict]] = {"test": [], "train": []}
+    for name, split in (("test", by.test), ("train", by.train)):
+        share = [np.arange(count)[k :: split.num_classes].size for k in range(split.num_classes)]
+        for draw in range(draws):
+            rng = np.random.default_rng(draw)
+            places = [np.flatnonzero(split.labels == k) for k in range(split.num_classes)]
+            chosen = np.concatenate(
+                [rng.choice(place, n, replace=n > len(place)) for place, n in zip(places, share, strict=True)]
+            )
+            found = metrics.collect(by.extractor, [(split.images[chosen], split.labels[chosen])])
+            rows[name].append(by.numbers(found, split.images[chosen]))
     return rows
 
 
@@ -114,10 +120,10 @@ def curve(
 
 
 def floor(ax, floors: Mapping[str, Sequence[Mapping]], key: str, label: bool = False) -> None:
-    """Dotted: the test images. Dashed: as many training images as are generated, drawn with replacement."""
-    for name, line, text in (("test", ":", "real test images"), ("train", "--", "training images, redrawn")):
+    """Dotted: as many test images as are generated. Dashed: as many training images."""
+    for name, line, text in (("test", ":", "test images"), ("train", "--", "training images")):
         values = [row[key] for row in floors[name] if row.get(key) is not None]
-        if values and (name, key) != ("test", "test_distance"):
+        if values:
             ax.axhline(np.mean(values), color=plots.GREY, linestyle=line, linewidth=0.9, label=text if label else None)
 
 

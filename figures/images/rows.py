@@ -16,7 +16,7 @@ from figures.images.family import STUDIES, Net, Unfinished
 from figures.images.numbers import measure, yardstick
 from figures.rows import run_rows
 
-SELECT, REPORT = (0,), (10_000, 20_000)  # first noise seeds of each set of `Study.count` seeds
+SELECT, REPORT = (0,), (10_000, 20_000, 30_000, 40_000)  # first noise seeds of each set of `Study.count` seeds
 MAIN = Net()
 
 

@@ -142,7 +142,7 @@ def text(result: Result) -> str:
     numbers = result.numbers
     rows = [
         [name, "", *(_cell([r.get(key) for r in numbers["floors"][kind]]) for key in SHOWN), "", ""]
-        for kind, name in (("test", "real test images"), ("train", "training images, redrawn"))
+        for kind, name in (("test", "as many test images"), ("train", "as many training images"))
     ]
     for name, row in numbers["rows"].items():
         gap = row.get("difference", {}).get("frechet_distance")

@@ -9,7 +9,7 @@ import torch
 
 from edm import data, train
 from figures import __main__ as cli
-from figures.common import plain
+from figures.common import load_result, plain
 from figures.images import family, numbers, plots, rows, search, settings, table1
 from figures.images.family import STUDIES, Net
 from figures.images.rows import arm
@@ -126,9 +126,9 @@ def test_the_same_run_gives_the_same_weights():
 def test_floors_are_real_images(runs):
     by = numbers.yardstick("tiny", runs)
     found = plots.floors(by, 30)
-    assert len(found["train"]) == 3 and len(found["test"]) == 1
+    assert len(found["train"]) == len(found["test"]) == 3
     assert all(row["nearest"] < 1e-3 and row["copies"] == 1 for row in found["train"])  # they are the training images
-    assert found["test"][0]["nearest"] > 0.05 and found["test"][0]["copies"] == pytest.approx(0.01, abs=0.005)
+    assert found["test"][0]["nearest"] > 0.05 and found["test"][0]["copies"] < 0.1
 
 
 def test_table_chooses_on_other_seeds_than_it_reports():
@@ -162,11 +162,11 @@ def test_time_limit(monkeypatch, tmp_path, capsys):
     assert cli.main() == 3 and "4 of 9 rows" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [name for name in cli.GROUPS["digits"] if name != "grids"])
-def test_shipped_results_can_be_drawn(name):
-    from figures.common import load_result
-
-    assert cli.FIGURES[name].draw(load_result(name)).axes
+@pytest.mark.parametrize("name", cli.GROUPS["digits"])
+@pytest.mark.parametrize("study", ["", "fashion-16"])
+def test_shipped_results_can_be_drawn(study, name):
+    if (study, name) != ("", "image_search"):  # for which the rows of digits are too old
+        assert cli.FIGURES[name].draw(load_result(f"{study}/{name}" if study else name)).axes
 
 
 def test_search_finds_in_rows_what_successive_halving_would(runs):
