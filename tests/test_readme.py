@@ -1,22 +1,27 @@
 """What the README shows is what the code makes."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
 from figures import seeds
+from figures.common import load_result
+from figures.images import table1
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def test_table_is_the_gallery_s_and_that_is_its_json_s():
-    shown = re.search(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->", README, re.S)
-    stored = (ROOT / shown[1]).read_text()
-    assert shown[2] == stored
-    assert stored == seeds.short(json.loads((ROOT / "figures/gallery/seeds.json").read_text()))
+MAKERS = {"seeds": lambda r: seeds.short(r.numbers), "table1": table1.short}
+
+
+@pytest.mark.parametrize("place, shown", re.findall(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->", README, re.S))
+def test_tables_are_the_gallery_s_and_those_are_their_json_s(place, shown):
+    stored = ROOT / place
+    assert shown == stored.read_text()
+    name = stored.name.removesuffix("-short.md")
+    assert shown == MAKERS[name](load_result(name, stored.parent))
 
 
 @pytest.mark.parametrize("page", ["README.md", "RESULTS.md", "notebooks/README.md", "notebooks/assignments/README.md"])

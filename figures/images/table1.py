@@ -1,7 +1,7 @@
 """Table 1 on images: guidance and its ablations, weight and EMA width chosen on some noise seeds and reported on others.
 
 Chosen is the lowest Fréchet distance to the training images, on average over training seeds. Intervals are 95 %, of paired
-differences over training seeds. Writes table1.md beside the picture.
+differences over training seeds. Writes table1.md, and table1-short.md, which the README shows, beside the picture.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from figures.common import Result, write
+from figures.common import Result, difference_text, write
 from figures.images import settings
 from figures.images.plots import (
     TITLES,
@@ -43,6 +43,7 @@ SHOWN = (
 )
 DIFFERENCES = ("frechet_distance", "test_distance", "recall", "coverage", "nearest")
 BASE = "no guidance"
+FLOORS = {"test": "as many test images", "train": "as many training images"}
 NO_LABELS = "no labels"
 
 
@@ -135,6 +136,30 @@ def _vertical(ax, floors: Mapping, key: str) -> None:
 
 def extras(result: Result, out: Path) -> None:
     write(out / "table1.md", lambda p: p.write_text(text(result)))
+    write(out / "table1-short.md", lambda p: p.write_text(short(result)))
+
+
+def short(result: Result) -> str:
+    """The rows with labels and the numbers that matter most, in Markdown; intervals in brackets."""
+    keys = ("frechet_distance", "test_distance", "recall")
+    rows = []
+    for kind in ("test", "train"):
+        found = [
+            _cell([r[key] for r in result.numbers["floors"][kind]], spread=False) for key in (*keys, "class_agreement")
+        ]
+        rows.append([FLOORS[kind], "", found[0], "", found[1], "", found[2], "", found[3]])
+    for name, row in result.numbers["rows"].items():
+        if name.startswith(NO_LABELS) or name == "same EMA for both":
+            continue
+        cells = []
+        for key in keys:
+            cells += [
+                _cell(row["values"][key]),
+                difference_text(row["difference"][key], "+.3f") if "difference" in row else "",
+            ]
+        rows.append([name, setting(row), *cells, _cell(row["values"]["class_agreement"], spread=False)])
+    header = ["", "chosen", "FD to training images", "Δ", "FD to test images", "Δ", "recall", "Δ", "class agreement"]
+    return markdown(header, rows)
 
 
 def text(result: Result) -> str:
@@ -142,7 +167,7 @@ def text(result: Result) -> str:
     numbers = result.numbers
     rows = [
         [name, "", *(_cell([r.get(key) for r in numbers["floors"][kind]]) for key in SHOWN), "", ""]
-        for kind, name in (("test", "as many test images"), ("train", "as many training images"))
+        for kind, name in FLOORS.items()
     ]
     for name, row in numbers["rows"].items():
         gap = row.get("difference", {}).get("frechet_distance")
@@ -159,8 +184,8 @@ def text(result: Result) -> str:
     return markdown(header, rows)
 
 
-def _cell(values) -> str:
+def _cell(values, spread: bool = True) -> str:
     values = [v for v in values or [] if v is not None]
     if not values:
         return ""
-    return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
+    return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if spread and len(values) > 1 else "")
