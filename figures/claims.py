@@ -24,7 +24,7 @@ from toy2d.arms import AUTOGUIDANCE_W, SIGMA_MAX, STEPS, draw_start
 from toy2d.fractal import fractal
 from toy2d.train import train
 
-COST, NEEDS = "15 min", "the shipped 2D models; trains 96 small ones"
+COST, NEEDS = "7 min", "the shipped 2D models; trains 96 small ones"
 FAST = dict(names=("baseline", "denoising target"), seeds=[0, 1], more=[0, 1], shipped=[0, 1], shrink=64, n=128)
 
 MAIN = dict(hidden=64, iterations=2048, batch=512)  # a quarter of the shipped main model's cost, and 1/8 of its batch

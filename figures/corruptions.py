@@ -20,7 +20,7 @@ from toy2d import metrics, plots, pretrained
 from toy2d.arms import draw_start, run
 from toy2d.fractal import fractal
 
-COST, NEEDS = "12 min", "the shipped 2D models"
+COST, NEEDS = "3 min", "the shipped 2D models"
 FAST = dict(seeds=[0, 1], n=96, chosen_on=96, weights=(2.0,), mismatched_weights=(2.0,),
             pairs=(("noise", "noise"), ("weights", "weights"), ("exact noise", "exact noise"), ("noise", "bits"),
                    ("clean", "noise")))  # fmt: skip

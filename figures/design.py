@@ -27,7 +27,7 @@ from toy2d.arms import draw_start, run
 from toy2d.fractal import fractal
 from toy2d.model import LogDensityMLP
 
-COST, NEEDS = "20 min", "the shipped 2D models; trains guides for 10 min of these"
+COST, NEEDS = "14 min", "the shipped 2D models; trains guides for 10 min of these"
 FAST = dict(n=128, seeds=[0, 1], hidden=(8, 16), lengths=(32, 64), emas=(0.05,), weights=(1.0, 2.0), batch=128)
 
 HIDDEN = (16, 32, 64)

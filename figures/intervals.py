@@ -16,7 +16,7 @@ from figures.rows import run_rows
 from toy2d import metrics, plots, pretrained
 from toy2d.arms import draw_start, run
 
-COST, NEEDS = "5 min", "the shipped 2D models"
+COST, NEEDS = "70 s", "the shipped 2D models"
 FAST = dict(n=128, seeds=[0, 1, 2, 3], intervals=((0.0, 0.1),), weights=(2.0,))
 
 KINDS = {"guide": "smaller, less trained guide", "early": "less trained guide, same run"}

@@ -9,7 +9,7 @@ from figures.common import Result
 from figures.rows import run_rows
 from toy2d import plots, pretrained
 
-COST, NEEDS = "2 min", "the shipped 2D models"
+COST, NEEDS = "15 s", "the shipped 2D models"
 FAST = dict(seeds=[0, 1], n=2**11, n_pull=128)
 
 ARMS = ("exact", "none", "cfg", "autoguidance")

@@ -17,7 +17,7 @@ from figures.common import GALLERY, OUT, Result, load_result
 from figures.rows import run_rows
 from toy2d import plots, pretrained
 
-COST, NEEDS = "2 min", "the result and the guides of `design`, else that in the gallery, and 10 min to train"
+COST, NEEDS = "1 min", "the result and the guides of `design`, else that in the gallery, and 10 min to train"
 FAST = dict(fresh=())  # no fresh noise: nothing is sampled, so no guides are needed
 
 COUNTS = (64, 256, 1024, 2048)  # samples a candidate in each round

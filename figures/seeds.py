@@ -19,7 +19,7 @@ from figures.rows import run_rows
 from toy2d import metrics, plots, pretrained
 from toy2d.arms import draw_start, run
 
-COST, NEEDS = "15 min", "the shipped 2D models"
+COST, NEEDS = "6 min", "the shipped 2D models"
 FAST = dict(n=256, seeds=[0, 1], weights=(2.0,))
 
 INTERVAL = (0.01, 0.5)

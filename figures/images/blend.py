@@ -11,7 +11,7 @@ from figures.images.plots import COLOURS, TITLES, about, against, curve, floor, 
 from figures.images.rows import SELECT, arm, measure_all
 from toy2d import plots
 
-COST, NEEDS = "2 min (digits) after fig7", "the networks of `python -m figures images`"
+COST, NEEDS = "2 min after fig7", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 KEYS = ("frechet_distance", "class_agreement", "recall", "coverage")
 

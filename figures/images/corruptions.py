@@ -12,7 +12,7 @@ from figures.images.rows import SELECT, arm, measure_all
 from figures.images.settings import KINDS
 from toy2d import plots
 
-COST, NEEDS = "6 min (digits)", "the networks of `python -m figures images`"
+COST, NEEDS = "6 min", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 KEYS = {"frechet_distance": "Fréchet distance", "recall": "recall"}
 

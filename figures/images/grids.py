@@ -15,7 +15,7 @@ from figures.images.plots import about, panels
 from figures.images.rows import REPORT, arm, place
 from toy2d import plots
 
-COST, NEEDS = "1 min (digits)", "the networks of `python -m figures images`"
+COST, NEEDS = "1 min", "the networks of `python -m figures images`"
 FAST = dict(data="tiny", count=10)
 WEIGHTS, SHARES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.5, 1.0)
 NAMES = {"cfg": "CFG", "autoguidance": "autoguidance"}

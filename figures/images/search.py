@@ -17,7 +17,7 @@ from figures.images.plots import COLOURS, about, panels
 from figures.images.rows import REPORT, SELECT, arm, measure_all
 from toy2d import plots
 
-COST, NEEDS = "4 min (digits) after table1", "the networks of `python -m figures images`"
+COST, NEEDS = "1 min after table1", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 KEEP = 0.2
 KEY = "frechet_distance"

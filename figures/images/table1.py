@@ -28,7 +28,7 @@ from figures.images.plots import (
 from figures.images.rows import REPORT, SELECT, measure_all
 from toy2d import plots
 
-COST, NEEDS = "5 min (digits) after fig3 and fig7", "the networks of `python -m figures images`"
+COST, NEEDS = "10 min (digits), 15 min (fashion-16) after fig3 and fig7", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 SHOWN = (
     "frechet_distance",
