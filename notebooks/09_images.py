@@ -260,7 +260,7 @@ table(
 )
 
 # %% [markdown]
-# By chance the first five hundred noise images differ more in brightness than they should, so the garments made from them differ more, and one fault of the unguided model is hidden. That is why settings are compared *from the same noise*, and why a distance from one set of seeds must never stand beside one from another set.
+# By chance the first five hundred noise images differ more in brightness than they should. A likely reason, not proved: the garments made from them differ more in brightness, too, and one fault of the unguided model is hidden. That is why settings are compared *from the same noise*, and why a distance from one set of seeds must never stand beside one from another set.
 
 # %%
 there = stored("fashion-16/fig3")
