@@ -121,11 +121,11 @@ show(
 table(
     ["guide, weight", "change of Fréchet distance (95 % interval)", "change of recall", "change of coverage"],
     [[f"{name}, w = {w:g}", *(interval(against(flat[name][w], unguided, key)) for key in ("frechet_distance", "recall", "coverage"))]
-     for name, w in (("T/32", 1.5), ("T/16", 1.5), ("T/8", 1.5), ("T/8, main's own run", 1.5), ("T/4", 1.5), ("T", 1.5), ("XS, T/8", 1.25), ("XS, T/8", 1.5), ("XS, T", 1.5))],
+     for name, w in (("T/32", 1.25), ("T/32", 1.5), ("T/16", 1.25), ("T/16", 1.5), ("T/8", 1.25), ("T/8", 1.5), ("T/8, main's own run", 1.5), ("T/4", 1.5), ("T", 1.5), ("XS, T/8", 1.25), ("XS, T/8", 1.5), ("XS, T", 1.5))],
 )
 
 # %% [markdown]
-# * **Bad, but not too bad.** The best guides are those of T/8 (distance alone 4 and 8, against 0.25 of the main model) and T/4. Guides of T/16 and T/32, which make no digits, gain nothing at w = 1.5; T/32 loses recall in every training.
+# * **Bad, but not too bad.** The guides of T/8 (distance alone 4 and 8, against 0.25 of the main model) and T/4 bear every weight. Those of T/16 and T/32, which make no digits, lower the distance at w = 1.25, the T/16 as far as any; but recall falls, and at w = 1.5 all is lost again.
 # * **As good as the main model is no guide**: the one of full length from another seed makes every training worse. What differs between two good models is accident, and guidance multiplies it.
 # * **Half the width, fully trained, gains next to nothing**, although it is clearly worse alone (0.54). So it is not enough to be worse: *how* matters.
 # * **From the same run or from another**: no difference at T/8. Accidents that guides do not share with the main model, which notebook 7 suspected, are not what limits these weights. (In 2D the early snapshot of the same run was better.)
@@ -143,11 +143,11 @@ def numbers(name, w, key, form=".3f"):
 
 show(
     fig7.draw(load_result("fig7")),
-    f"**Figure 9.4.** The paper's Figure 7, with coverage. Best distances: CFG {fd(best(seven['methods']['CFG']))} at w = 1.25, autoguidance {fd(best(seven['methods']['autoguidance']))} at w = 1.25. At w = 2 recall is {numbers('CFG', 2, 'recall')} with CFG, {numbers('CFG, interval', 2, 'recall')} in the interval σ in ({seven['interval'][0]}, {seven['interval'][1]}], {numbers('autoguidance', 2, 'recall')} with autoguidance, and the distance {numbers('CFG', 2, 'frechet_distance')}, {numbers('CFG, interval', 2, 'frechet_distance')}, {numbers('autoguidance', 2, 'frechet_distance')}.",
+    f"**Figure 9.4.** The paper's Figure 7, with coverage. Best distances: CFG {fd(best(seven['methods']['CFG']))} at w = {best(seven['methods']['CFG'])['w']:g}, autoguidance {fd(best(seven['methods']['autoguidance']))} at w = {best(seven['methods']['autoguidance'])['w']:g}. At w = 2 recall is {numbers('CFG', 2, 'recall')} with CFG, {numbers('CFG, interval', 2, 'recall')} in the interval σ in ({seven['interval'][0]}, {seven['interval'][1]}], {numbers('autoguidance', 2, 'recall')} with autoguidance, and the distance {numbers('CFG', 2, 'frechet_distance')}, {numbers('CFG, interval', 2, 'frechet_distance')}, {numbers('autoguidance', 2, 'frechet_distance')}.",
 )
 
 # %% [markdown]
-# Autoguidance keeps recall where CFG sells it, at every weight. With this guide it is also the flatter curve: from w = 1.25 to 2 the distance grows by a factor of less than two, with CFG by four. Yet at its best weight CFG comes *nearer* to the training images. In the paper it is the other way round (1.34 against 2.23), and the interval, which there improves CFG's best result, does so here only at equal weight (at w = 1.5 and 2), not for the best one.
+# Autoguidance keeps recall where CFG sells it, at every weight. With this guide it is also the flatter curve: from w = 1.25 to 2 the distance grows by a factor of less than two, with CFG by four. Yet at its best weight CFG comes *nearer* to the training images (0.09 against 0.13). In the paper it is the other way round (1.34 against 2.23), and the interval, which there improves CFG's best result, does so here only at equal weight (at w = 1.5 and 2), not for the best one.
 #
 # ## 5. Table 1
 #
@@ -171,11 +171,11 @@ show(
 )
 
 # %% [markdown]
-# * **The target, 20 % below the best unguided distance without loss of recall or coverage, is met** by autoguidance in each of three training seeds. The interval of recall includes zero; that of coverage lies above it.
-# * **Less training is what makes the guide**, as the paper says: a guide that is only less trained does nearly as well as one that is also smaller; one that is only smaller does next to nothing.
+# * **The target, 20 % below the best unguided distance without loss of recall or coverage, is not met on digits.** The distance halves in every training, but the setting with the lowest distance has a guide of T/16, and recall falls. Choosing by a distance alone buys distance with recall; Figure 9.3 has settings of T/8 that lose hardly any, and nobody chose them.
+# * **Less training is what makes the guide**, as the paper says: a guide that is only less trained does as well as one that is also smaller, and keeps a little more recall; one that is only smaller does next to nothing.
 # * **Separate EMA widths bring nothing here**: the setting that is chosen has equal widths. The grid was small (three widths, one weight); in Figure 9.3 the guide's width matters only when it is too wide, for then it still averages over its first steps.
-# * **CFG is not beaten.** It gains more distance, and pays with recall. Ten well separated classes of digits make it strong: knowing the class decides nearly everything.
-# * **Without labels** (withheld from all networks, which saw a tenth of their training that way) the distance is fifteen times as large. Autoguidance lowers it in every seed, but nowhere near the conditional model, as in the paper.
+# * **CFG is not beaten.** It gains more distance, and pays with no more recall. Ten well separated classes of digits make it strong: knowing the class decides nearly everything.
+# * **Without labels** (withheld from all networks, which saw a tenth of their training that way) the distance is thirteen times as large. Autoguidance lowers it in every seed, but nowhere near the conditional model, as in the paper.
 #
 # What did we get nearer *to*? Distances so far are to the training images.
 
@@ -189,7 +189,7 @@ table(
 # %% [markdown]
 # (Nearest: mean root mean square pixel difference, black to white is 1. Near copies: images nearer to a training image than all but 1 % of the real test images are.) Nothing is memorised: made digits are as far from the training images as unseen real ones. Guidance moves them a little nearer, within the range of real ones.
 #
-# But *towards the test images nothing is gained*: guided and unguided digits are equally far. Is the gain then only overfitting? This yardstick cannot tell. Even real training images (0.23) are no nearer to the test images than these models, because 360 images are few and happen to be other digits: what this distance sees is mostly that difference. A larger set (Fashion-MNIST has 10 000 test images) can decide it: section 8.
+# But *towards the test images nothing is gained*: guided digits are as far or certainly farther. Is the gain then only overfitting to 1 437 images? This yardstick cannot tell. Even real training images (0.23) are hardly nearer to the test images than the unguided model, because 360 images are few and happen to be other digits: what this distance sees is mostly that difference. A larger set (Fashion-MNIST has 10 000 test images) can decide it: section 8.
 #
 # ## 6. Blends
 
@@ -275,7 +275,7 @@ show(
 )
 
 # %% [markdown]
-# * **What was found on digits holds on garments, and more clearly.** Autoguidance more than halves the best unguided distance, in every training, and recall rises. So the target, 20 % less without loss of recall or coverage, is met with room to spare.
+# * **Autoguidance more than halves the best unguided distance, in every training, and recall rises.** So the target, 20 % less without loss of recall or coverage, is met with room to spare, where digits failed it.
 # * **It is no memory of the training images.** The distance to 10 000 unseen test images falls by as much. On digits the test set was too small to tell.
 # * **T/16, the paper's length, is the best for a guide of main's capacity**, not certainly better than T/8; at half the width it is T/8. T/16 means 192 batches: past the warm-up, unlike on digits, a bad model but a model. The guide of T/32 still helps at w = 1.25 and ruins at w = 2: the weaker the guide, the smaller the best weight.
 # * **CFG gains as much distance and loses recall**; with an interval it comes nearest of all, and loses recall, too. The paper has autoguidance before both. With ten classes, most garments are told by their class alone: CFG is strong where the label says nearly everything.
@@ -293,13 +293,13 @@ table(
     ["the paper's claim", "our number on digits", "verdict"],
     [
         ["autoguidance lowers the distance", f"{spread(auto['change'], '+.0%')} against the best unguided", "holds, 3 of 3 trainings"],
-        ["… without loss of variety", f"recall {interval(auto['difference']['recall'])}, coverage {interval(auto['difference']['coverage'])}", "holds within the interval"],
-        ["… and better than CFG", f"{fd(auto)} against {fd(rows['CFG'])}", "does not hold: CFG is nearer, with less recall"],
+        ["… without loss of variety", f"recall {interval(auto['difference']['recall'])}, coverage {interval(auto['difference']['coverage'])}", "recall is lost, coverage gained"],
+        ["… and better than CFG", f"{fd(auto)} against {fd(rows['CFG'])}", "does not hold: CFG is nearer"],
         ["CFG loses variety", f"recall {interval(rows['CFG']['difference']['recall'])}", "holds"],
         ["an interval improves CFG", f"{fd(rows['CFG, interval'])} against {fd(rows['CFG'])}", "does not hold (one interval tried)"],
         ["less training alone gives most of the gain", f"{spread(rows['less training only']['change'], '+.0%')} of {spread(auto['change'], '+.0%')}", "holds"],
         ["less capacity alone gives little", spread(rows["less capacity only"]["change"], "+.0%"), "holds"],
-        ["a guide of T/16 is best", f"T/16 {fd(flat['T/16'][1.5])}, T/8 {fd(flat['T/8'][1.5])}, T/4 {fd(flat['T/4'][1.5])} at w = 1.5", "T/8 here: T/16 is no model yet"],
+        ["a guide of T/16 is best", f"T/16 {fd(flat['T/16'][1.25])} at w = 1.25, T/8 {fd(flat['T/8'][1.5])}, T/4 {fd(flat['T/4'][1.5])} at w = 1.5", "by distance; T/8 keeps recall"],
         ["separate EMA widths help", f"best of nine pairs of widths: {best(three['widths'])['main'][2]:g} for both", "does not hold (small grid)"],
         ["harm of the same kind is undone", f"dropout {interval(harm['verdicts']['dropout, guide dropout']['difference']['frechet_distance'])}, noise {interval(harm['verdicts']['noise, guide noise']['difference']['frechet_distance'])}", "does not hold; input noise is no harm here"],
         ["without labels it helps too (paper: -67 %)", f"{spread(rows['no labels, autoguidance']['change'], '+.0%')}", "holds, by a smaller share"],
@@ -307,7 +307,7 @@ table(
 )
 
 # %% [markdown]
-# Three training seeds are few: intervals over three pairs are wide, and say little about differences below 0.03. Weights were searched on a coarse grid (1.25, 1.5, 2), and the chosen ones lie at its lower edge for CFG and autoguidance: finer weights below would help both. Digits are an easy, tiny world; Fashion-MNIST at 16 × 16 took two hours on two cores; in full size it is one command on a GPU: `until python -m figures digits --data fashion-mnist --minutes 9; [ $? -ne 3 ]; do :; done` (it has not run yet).
+# Three training seeds are few: intervals over three pairs are wide, and say little about differences below 0.03. Weights were searched on a coarse grid (1.1 for CFG and one guide, 1.25, 1.5, 2). Digits are an easy, tiny world; Fashion-MNIST at 16 × 16 took two hours on two cores; in full size it is one command on a GPU: `until python -m figures digits --data fashion-mnist --minutes 9; [ $? -ne 3 ]; do :; done` (it has not run yet).
 #
 # **Questions.** (1) Why does a guide of full length from another seed make things worse, although the line is the same? What does the difference of two equally good models consist of? (2) CFG's guide is the main model without labels. In which sense is it *also* less trained here? (3) Intervals over training seeds use Student's t with two degrees of freedom. How wide would they be with six training seeds of the same spread? (4) The unguided row chose its EMA width, the guided ones were mostly measured at 0.10. Whom does that favour?
 # (5) Real training images, as many as are generated, have a recall below that of the models. Why? (A real image counts as recalled when it lies in the ball of some generated one. What makes balls large?)

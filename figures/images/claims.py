@@ -104,7 +104,7 @@ def sensitivity(n: Numbers) -> tuple[str, str]:
         rise[name] = at[2.0] - at[1.25]
     d = paired_difference(rise["autoguidance"], rise["CFG"])
     means = ", ".join(f"{name} +{values.mean():.3f}" for name, values in rise.items())
-    return f"FD from w = 1.25 to 2: {means}", falls(d)
+    return f"FD from w = 1.25 to 2: {means}; difference {show(d, '+.3f')}", falls(d)
 
 
 def shared_width(n: Numbers) -> tuple[str, str]:
