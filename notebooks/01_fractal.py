@@ -250,4 +250,4 @@ table(
 # differentiating $p(x;\sigma)$ under the integral. (3) Where in the plane does $D(x;\sigma)$ leave the convex hull of the data? (4) Replace
 # the 99 % of the ruler by 99.9 %: which conclusions of notebook 4 should not depend on it? Try them there.
 #
-# Next: [2 · Learning a score](02_learning.ipynb).
+# Next: [2 · Learning a score](02_learning.ipynb). All: [the table of walkthroughs](README.md).

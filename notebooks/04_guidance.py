@@ -254,4 +254,4 @@ table(
 # **Questions.** (1) Show that truncation is guidance by a guide whose score is zero, and give the $w$ that corresponds to 1.4. (2) Both arms of a paired run share the noise. Compute the spread of the *unpaired* difference from the tables: how many more seeds would it need? (3) Find the interval and weight
 # with the fewest outliers for autoguidance on training seed 0, then test the choice on seeds 1 and 2. Does it hold? Why must one do it in this order? (4) Why can a trajectory fly off although both models alone never do?
 #
-# Next: [5 · Why it works](05_why.ipynb).
+# Next: [5 · Why it works](05_why.ipynb). All: [the table of walkthroughs](README.md).

@@ -212,4 +212,4 @@ table(
 # **Questions.** (1) Compute the cancelling weight for $a = 0.01$, $b = 0.02$ (`why.cancelling_weight`), sample with it, and explain why 3 did better. (2) What does the ideally bad pair do at $w = 10$? Where is its optimum, and what ends it? (3) Design a guide for the *trained* main model that shares its errors
 # better than the shipped one. Notebook 6 has candidates; notebook 8 has another. (4) In section 4 the roles are reversed. With which weight would the exact guide be right? What is guidance then?
 #
-# Next: [7 · From 2D to images](07_digits.ipynb), [8 · Averages of weights](08_ema.ipynb).
+# Next: [7 · From 2D to images](07_digits.ipynb), [8 · Averages of weights](08_ema.ipynb). All: [the table of walkthroughs](README.md).

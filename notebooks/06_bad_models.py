@@ -305,4 +305,4 @@ table(
 # **Questions.** (1) Derive the two limits of section 3. Why does the paper's w = 2.00 lie between them? (2) For weight noise that is drawn anew in every call, the mean error grows with the *square* of its size. Which weight cancels 5 and 10 %? Compare with the table. (3) Make a guide by adding weight noise *in the direction* in which
 # the main model's weights moved during the last half of its training (a snapshot gives it). Is it a better guide? (4) The exact model has no error at all. Why does input noise still hurt it, and what is the best that guidance could do? (5) In section 4 we averaged over masks. What would 63 steps with smaller noise per step do instead?
 #
-# Next: [7 · From 2D to images](07_digits.ipynb), or [8 · Averages of weights](08_ema.ipynb).
+# Next: [7 · From 2D to images](07_digits.ipynb), or [8 · Averages of weights](08_ema.ipynb). All: [the table of walkthroughs](README.md).

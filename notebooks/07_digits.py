@@ -291,4 +291,4 @@ table(
 # **Questions.** (1) Derive $c_\text{skip}$ from the demand that errors of $F$ be amplified least. (2) Show that $\lambda\, c_\text{out}^2 = 1$. (3) The exact denoiser of the set had distance 0 to it. Which of the four numbers would praise it, which would not? (4) Train a network (`python -m edm train`), and repeat Figure 7.4 with the last weights instead of their average. Then with digits scaled to $\sigma_d = 0.5$: does the Fréchet distance improve, over three training seeds?
 # (5) CFG's guide is the main model without class. Why can it not be called a bad version of the main model, and where in Figure 7.6 do you see it?
 #
-# Next: [8 · Averages of weights](08_ema.ipynb), then notebook 9 with more of the paper's experiments on images. Before: notebook 6.
+# Next: [8 · Averages of weights](08_ema.ipynb), then notebook 9 with more of the paper's experiments on images. Before: notebook 6. All: [the table of walkthroughs](README.md).

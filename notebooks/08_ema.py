@@ -173,4 +173,4 @@ table(
 # **Questions.** (1) Derive $\sigma_\text{rel}(\gamma)$ from the first two moments of $\tau^\gamma$. (2) Which width has the uniform average of all weights, and why can the program not go beyond? (3) Why do coefficients of opposite sign not amplify the rounding of float16 snapshots much? Estimate it from Figure 8.2. (4) Guide and main model may have different
 # widths. In which direction would you move the guide's, to make it worse *in the main model's own way* (notebook 5)?
 #
-# Next: [7 · From 2D to images](07_digits.ipynb), [10 · The published networks](10_published.ipynb).
+# Next: [7 · From 2D to images](07_digits.ipynb), [10 · The published networks](10_published.ipynb). All: [the table of walkthroughs](README.md).

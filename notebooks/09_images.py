@@ -312,4 +312,4 @@ table(
 # **Questions.** (1) Why does a guide of full length from another seed make things worse, although the line is the same? What does the difference of two equally good models consist of? (2) CFG's guide is the main model without labels. In which sense is it *also* less trained here? (3) Intervals over training seeds use Student's t with two degrees of freedom. How wide would they be with six training seeds of the same spread? (4) The unguided row chose its EMA width, the guided ones were mostly measured at 0.10. Whom does that favour?
 # (5) Real training images, as many as are generated, have a recall below that of the models. Why? (A real image counts as recalled when it lies in the ball of some generated one. What makes balls large?)
 #
-# Back: [7 · From 2D to images](07_digits.ipynb), [8 · Averages of weights](08_ema.ipynb). Next: [10 · The published networks](10_published.ipynb).
+# Back: [7 · From 2D to images](07_digits.ipynb), [8 · Averages of weights](08_ema.ipynb). Next: [10 · The published networks](10_published.ipynb). All: [the table of walkthroughs](README.md).

@@ -297,4 +297,4 @@ table(
 # **Questions.** (1) A reader that refuses every name but twenty can still be attacked: by what a permitted name is made to do. Find in `edm/unpickle.py` three checks that guard against files which lie about sizes. (2) Derive the 1.45 from widths 128 and 192. Why is it not exactly $1 + (128/192)^2$? (3) With a guidance interval that covers half of the evaluations,
 # what does autoguidance cost? (4) You have 24 GPU hours. Write down the settings you would evaluate, with how many images, and what you could claim afterwards. (5) Which of the numbers in the last table would change on another machine?
 #
-# This is the last notebook. The digits of [7 · From 2D to images](07_digits.ipynb) and the paired runs of notebook 9 ask the same questions at a size where everything can be run.
+# This is the last notebook. The digits of [7 · From 2D to images](07_digits.ipynb) and the paired runs of notebook 9 ask the same questions at a size where everything can be run. All: [the table of walkthroughs](README.md).

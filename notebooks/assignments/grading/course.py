@@ -37,8 +37,6 @@ c.Execute.extra_arguments = [
     "--IPKernelApp.log_level=40",
 ]
 c.OverwriteCells.add_missing_cells = True  # a test the student deleted counts, and fails
-c.ClearSolutions.code_stub = {{"python": "# YOUR CODE HERE\\nraise NotImplementedError()"}}
-c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 """
 
 
