@@ -1,6 +1,5 @@
 """What the pictures of the image study share: points from rows, curves over training seeds, the floor of real images."""
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -87,8 +86,8 @@ def point(rows: Iterable[Mapping], task: Mapping) -> dict:
 
 
 def setting_of(a_point: Mapping) -> dict:
-    """The setting of a point, as `rows.arm` made it."""
-    return {k: a_point[k] for k in inspect.signature(arm).parameters}
+    """The setting of a point or a row, as `rows.arm` made it."""
+    return {k: a_point[k] for k in arm()}
 
 
 def points(rows: Sequence[Mapping], arms: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:

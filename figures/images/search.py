@@ -13,7 +13,7 @@ from edm.search import successive_halving
 from figures.common import Result
 from figures.images import table1
 from figures.images.family import STUDIES
-from figures.images.plots import COLOURS, about, panels
+from figures.images.plots import COLOURS, about, panels, point, setting_of
 from figures.images.rows import REPORT, SELECT, arm, measure_all
 from toy2d import plots
 
@@ -34,8 +34,8 @@ def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None)
     fresh = measure_all(data, compared, REPORT, desc="fresh noise", **options)
     for seed, search in zip(plan.seeds, searches, strict=True):
         for kind, task in (("none", arm()), ("found", search["found"]), ("grid_best", search["grid_best"])):
-            values = [r[KEY] for r in fresh if r["seed"] == seed and same(r, task)]
-            search.setdefault("fresh", {})[kind] = float(np.mean(values))
+            own = point([r for r in fresh if r["seed"] == seed], task)
+            search.setdefault("fresh", {})[kind] = own["values"][KEY][0]
     numbers = about(data, SELECT, runs) | dict(fresh_noise_seeds=list(REPORT), counts=list(plan.few), keep=KEEP)
     numbers |= dict(candidates=len(searches[0]["scores"]["grid"]), searches=searches)
     values = {kind: [s["fresh"][kind] for s in searches] for kind in ("none", "found", "grid_best")}
@@ -52,7 +52,7 @@ def one_search(rows: list[dict], counts) -> dict:
     whole = [row[KEY] for row in rows]
     last = search.rounds[-1]
     return {
-        "found": setting(rows[search.best]), "grid_best": setting(rows[best]),
+        "found": setting_of(rows[search.best]), "grid_best": setting_of(rows[best]),
         "search_images": search.samples, "grid_images": sum(row["images"] for row in rows),
         "rank_in_grid": sorted(whole).index(rows[search.best][KEY]) + 1,
         "scores": {"grid": whole, **{str(r.count): [r.scores.get(i) for i in range(len(rows))] for r in search.rounds}},
@@ -61,14 +61,6 @@ def one_search(rows: list[dict], counts) -> dict:
         },
         "survivors": len(last.scores),
     }  # fmt: skip
-
-
-def setting(row: dict) -> dict:
-    return {key: row[key] for key in arm()}
-
-
-def same(row: dict, task: dict) -> bool:
-    return all(list(row[k]) == list(v) if isinstance(v, tuple) else row[k] == v for k, v in task.items())
 
 
 def draw(result: Result) -> plt.Figure:
