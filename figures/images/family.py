@@ -71,7 +71,7 @@ class Study:
 _TINY = dict(images=32 * 8, batch=8, lr_ramp=80, network=dict(model_channels=8, channel_mult=(1,), num_blocks=0))
 STUDIES: dict[str, Study] = {
     "digits": Study("digits", PAIRS["digits"].main),
-    "fashion-16": Study("fashion-16", PAIRS["fashion-16"].main),
+    "fashion-16": Study("fashion-16", PAIRS["fashion-16"].main, (0, 1, 2, 3, 4)),
     "fashion-mnist": Study("fashion-mnist", PAIRS["fashion-mnist"].main, (0, 1), 5000, 18, 500),
     "cifar10": Study("cifar10", PAIRS["cifar10"].main, (0, 1), 5000, 18, 500),
     # A quick look: everything runs, nothing is good.

@@ -4,7 +4,8 @@ from figures.images.family import Net
 from figures.images.rows import MAIN, arm
 
 INTERVAL = (0.2, 3.0)  # of noise levels for guidance limited to an interval; fixed beforehand, not tuned
-FINE, WEIGHTS, COARSE = (1.1, 1.25, 1.5, 2.0), (1.25, 1.5, 2.0), (1.5, 2.0)  # of guidance, besides 1
+# Weights of guidance, besides 1: each way's own grid, so that the best does not lie at an edge.
+FINE, WEIGHTS, COARSE, LARGE = (1.1, 1.25, 1.5, 2.0), (1.25, 1.5, 2.0), (1.5, 2.0), (1.5, 2.0, 2.5, 3.0)
 WIDTHS = (0.05, 0.10, 0.20)
 GUIDE = Net("xs", 8)  # smaller and less trained, the paper's kind
 SAME_RUN = "T/8, main's own run"
@@ -28,7 +29,7 @@ def lengths() -> dict[str, list[dict]]:
 def capacities() -> dict[str, list[dict]]:
     """Guides of half the width by training length."""
     guides = {f"XS, T/{part}": Net("xs", part) for part in (16, 8)} | {"XS, T": Net("xs")}
-    weights = {GUIDE: FINE}
+    weights = {GUIDE: FINE, Net("xs"): LARGE}
     return {n: [arm("autoguidance", w, guide=g) for w in (1.0, *weights.get(g, WEIGHTS))] for n, g in guides.items()}
 
 
@@ -41,14 +42,14 @@ def methods() -> dict[str, list[dict]]:
     """The three ways of guidance against the weight."""
     return {
         "CFG": [arm("cfg", w) for w in (1.0, *FINE)],
-        "CFG, interval": [arm("cfg", w, interval=INTERVAL) for w in (1.0, *COARSE)],
+        "CFG, interval": [arm("cfg", w, interval=INTERVAL) for w in (1.0, *LARGE)],
         "autoguidance": [arm("autoguidance", w, guide=GUIDE) for w in (1.0, *FINE)],
     }
 
 
 def unconditional() -> list[dict]:
     """All networks without their labels."""
-    return [arm(labels=False), *(arm("autoguidance", w, guide=GUIDE, labels=False) for w in COARSE)]
+    return [arm(labels=False), *(arm("autoguidance", w, guide=GUIDE, labels=False) for w in WEIGHTS)]
 
 
 def blends() -> list[dict]:
@@ -66,6 +67,6 @@ def corruptions() -> list[dict]:
     guided = [
         arm("autoguidance", w, guide=MAIN, corrupt=(KINDS[a][0], KINDS[b][1]))
         for a, b in pairs
-        for w in (COARSE if a == b else COARSE[:1])
+        for w in (WEIGHTS if a == b else COARSE[:1])
     ]
     return [arm(), *alone, *guided]
