@@ -15,12 +15,16 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jupytext
+import latex2mathml.converter
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
@@ -128,17 +132,22 @@ def run(paths: list[Path]) -> None:
 
 
 def html(paths: list[Path], out: Path) -> None:
-    """Static pages of the stored notebooks that need nothing but themselves: pictures and mathematics inside, no scripts."""
+    """Static pages of the stored notebooks that need nothing but themselves: pictures and mathematics inside, no scripts.
+
+    index.html is the teacher's table. A link to what is no page here keeps only its text.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    render = exporter()
     known = [p for p in scripts() if p in paths or (out / f"{p.stem}.html").exists()]  # of an earlier call
     stored = {p.stem: nbformat.read(p.with_suffix(".ipynb"), 4) for p in known}
     titles = {name: notebook.cells[0].source.splitlines()[0].lstrip("# ") for name, notebook in stored.items()}
     names = list(titles)
+    markdown = markdown_to_html({"README.md": "index.html"} | {f"{name}.ipynb": f"{name}.html" for name in names})
+    render = HTMLExporter(template_name="lab")
+    render.register_filter("markdown2html", markdown)
     for name in (p.stem for p in paths):
         i, title = names.index(name), titles[name]
         around = [(names[i - 1], "← ")] * (i > 0) + [("index", "")] + [(n, "→ ") for n in names[i + 1 : i + 2]]
-        links = "".join(f'<a href="{n}.html">{arrow}{titles.get(n, "Walkthrough")}</a>' for n, arrow in around)
+        links = "".join(f'<a href="{n}.html">{arrow}{titles.get(n, "The walkthroughs")}</a>' for n, arrow in around)
         page, _ = render.from_notebook_node(stored[name], {"metadata": {"name": title}})
         page = re.sub(r"<script\b.*?</script>", "", page, flags=re.S)  # MathJax and the like, from the internet
         page = re.sub(r" ± |(?<=\d) (?=%)", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), page)
@@ -147,15 +156,16 @@ def html(paths: list[Path], out: Path) -> None:
             page = page.replace(tag, place.format(f"<nav>{links}</nav>"), 1)
         (out / f"{name}.html").write_text(page)
         print(out / f"{name}.html")
-    items = "\n".join(f'<li><a href="{name}.html">{title}</a></li>' for name, title in titles.items())
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Walkthrough</title><style>{STYLE}</style>'
-    body = f'<main class="index"><h1>Diffusion guidance: the walkthrough</h1><ul>{items}</ul></main>'
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>The walkthroughs</title><style>{STYLE}</style>'
+    body = f'<main class="index">{markdown((FOLDER / "README.md").read_text())}</main>'
     (out / "index.html").write_text(f"{head}<body>{body}</body></html>\n")
 
 
 STYLE = """
 body { overflow: auto; } main { max-width: 70em; margin: 0 auto; padding: 0 1em 3em; }
-main.index { font: 18px/1.6 sans-serif; max-width: 40em; margin: 3em auto; } .index ul { list-style: none; padding: 0; }
+main.index { font: 16px/1.6 sans-serif; max-width: 56em; }
+.index table { border-collapse: collapse; } .index :is(td, th) { padding: 0.3em 0.8em 0.3em 0; text-align: left; vertical-align: top; }
+.index td:not(:nth-child(2)) { white-space: nowrap; }
 nav { display: flex; justify-content: space-between; gap: 2em; padding: 1em 0; font: 14px/1.4 sans-serif; }
 math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", math; font-size: 1.08em; }
 math[display="block"] { margin: 0.9em 0; }
@@ -167,11 +177,8 @@ main .jp-RenderedHTMLCommon :is(td, th) { text-align: left; vertical-align: top;
 """
 
 
-def exporter():
-    """Notebook to HTML with mathematics as MathML, which browsers draw by themselves, and links between pages."""
-    import latex2mathml.converter
-    from nbconvert import HTMLExporter
-    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+def markdown_to_html(pages: Mapping[str, str]) -> Callable[[str], str]:
+    """Markdown to HTML with mathematics as MathML, which browsers draw by themselves. pages: the page of each file that has one."""
 
     def mathml(tex: str, display: str) -> str:
         out = latex2mathml.converter.convert(tex, display=display)
@@ -186,14 +193,12 @@ def exporter():
             return mathml(body, "block")
 
         def link(self, text: str, url: str, title: str | None = None) -> str:
-            return super().link(text, re.sub(r"^(\d\d_\w+)\.ipynb", r"\1.html", url), title)
+            file, *place = url.split("#")
+            if "://" in url or not file:
+                return super().link(text, url, title)
+            return super().link(text, "#".join([pages[file], *place]), title) if file in pages else text
 
-    def markdown(source: str) -> str:
-        return MarkdownWithMath(renderer=Renderer(escape=False, anchor_link_text="")).render(source)
-
-    out = HTMLExporter(template_name="lab")
-    out.register_filter("markdown2html", markdown)
-    return out
+    return lambda source: MarkdownWithMath(renderer=Renderer(escape=False, anchor_link_text="")).render(source)
 
 
 def main() -> int:

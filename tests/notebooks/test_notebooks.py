@@ -170,7 +170,7 @@ def test_static_pages_need_nothing_but_themselves(tmp_path):
     assert pages.keys() == {"index.html", *(f"{p.stem}.html" for p in SCRIPTS)}
     for name, page in pages.items():
         assert not re.search(r"<script|(?:src|href)=.https?://[^\"']*(?:cdn|unpkg)", page)
-        links = set(re.findall(r'href="([\w/]+\.\w+)"', page))
+        links = {link.split("#")[0] for link in re.findall(r'href="(?!\w+:|#)([^"]+)"', page)}
         assert links and links <= pages.keys(), f"{name} links to pages that are not there"
         formulas = re.findall(r"<math\b.*?</math>", page, re.S)
         assert not any("\\" in formula for formula in formulas), f"a formula of {name} holds TeX that is not understood"
