@@ -90,7 +90,7 @@ show(
 # ## 3. Which noise levels?
 #
 # Steps should be small where the path bends, at low noise. The usual choice spaces $\sigma^{1/\rho}$ evenly, with $\rho = 7$:
-# $$\sigma_i = \Big(\sigma_\text{max}^{1/\rho} + \tfrac{i}{N-1}\big(\sigma_\text{min}^{1/\rho} - \sigma_\text{max}^{1/\rho}\big)\Big)^\rho,\quad \sigma_N = 0.$$
+# $$\sigma_i = \left(\sigma_\text{max}^{1/\rho} + \tfrac{i}{N-1}\big(\sigma_\text{min}^{1/\rho} - \sigma_\text{max}^{1/\rho}\big)\right)^\rho,\quad \sigma_N = 0.$$
 
 # %%
 settings = {f"ρ = {rho}": sigma_steps(32, sigma_max=SIGMA_MAX, rho=rho) for rho in (1, 7, 30)}

@@ -49,7 +49,7 @@ FLOOR = paired.measure(metrics.true_samples(fig1.fractal("A"), N))
 # $$D_w(x;\sigma) = D_0(x;\sigma) + w\, \big(D_1(x;\sigma) - D_0(x;\sigma)\big).$$
 # With $w = 1$ the guide drops out; with $w > 1$ we extrapolate, from the guide through the main model and beyond. Denoisers are scores in disguise, so the
 # sampler now follows
-# $$\nabla \log p_1 + (w-1)\, \nabla \log \frac{p_1}{p_0} \;=\; \nabla \log \Big[p_1\, \Big(\frac{p_1}{p_0}\Big)^{w-1}\Big]:$$
+# $$\nabla \log p_1 + (w-1)\, \nabla \log \frac{p_1}{p_0} \;=\; \nabla \log \left[p_1\, \left(\frac{p_1}{p_0}\right)^{w-1}\right]:$$
 # uphill where the main model believes *more* than the guide.
 
 # %%

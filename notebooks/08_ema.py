@@ -66,7 +66,7 @@ table(["σ_rel", "exponent γ", "share of the last tenth of training"], [[s, f"{
 # ## 2. The update
 #
 # No sum over the past is needed. If a step of length $\Delta$ ends at $t$, all earlier weights shrink by the share of $\int \tau^\gamma$ that lies before:
-# $$\hat\theta \leftarrow \beta\, \hat\theta + (1-\beta)\, \theta, \qquad \beta = \Big(1 - \frac{\Delta}{t}\Big)^{\gamma+1}.$$
+# $$\hat\theta \leftarrow \beta\, \hat\theta + (1-\beta)\, \theta, \qquad \beta = \left(1 - \frac{\Delta}{t}\right)^{\gamma+1}.$$
 # At the first step $\beta = 0$: the average starts from the first trained weights, whatever was there before. In code, with a "network" of one weight that walks at random, and beside it the weighted sum it stands for:
 
 # %%
@@ -88,7 +88,7 @@ say(f"By hand {average:.5f}, as a weighted sum {(weights * walk).sum():.5f}, `Po
 #
 # Suppose that during training we stored snapshots of two averages, of widths 0.05 and 0.10, every now and then. Each is a known profile $p_i(\tau)$, and a linear combination of snapshots is an average with the combined profile. So we ask for the coefficients
 # whose combined profile is closest to the wanted one, in the least squares sense:
-# $$\min_x \int \Big( \sum_i x_i\, p_i(\tau) - p_\text{wanted}(\tau) \Big)^2 d\tau \quad\Longleftrightarrow\quad A x = b,\quad A_{ij} = \int p_i\, p_j,\ b_i = \int p_i\, p_\text{wanted}.$$
+# $$\min_x \int \left( \sum_i x_i\, p_i(\tau) - p_\text{wanted}(\tau) \right)^2 d\tau \quad\Longleftrightarrow\quad A x = b,\quad A_{ij} = \int p_i\, p_j,\ b_i = \int p_i\, p_\text{wanted}.$$
 # The integrals of powers are known in closed form. That is all:
 
 # %%

@@ -163,7 +163,7 @@ def html(paths: list[Path], out: Path) -> None:
 
 STYLE = """
 body { overflow: auto; } main { max-width: 70em; margin: 0 auto; padding: 0 1em 3em; }
-main.index { font: 16px/1.6 sans-serif; max-width: 56em; }
+main.index { font: 16px/1.6 sans-serif; max-width: 60em; }
 .index table { border-collapse: collapse; } .index :is(td, th) { padding: 0.3em 0.8em 0.3em 0; text-align: left; vertical-align: top; }
 .index td:not(:nth-child(2)) { white-space: nowrap; }
 nav { display: flex; justify-content: space-between; gap: 2em; padding: 1em 0; font: 14px/1.4 sans-serif; }
@@ -198,7 +198,7 @@ def markdown_to_html(pages: Mapping[str, str]) -> Callable[[str], str]:
                 return super().link(text, url, title)
             return super().link(text, "#".join([pages[file], *place]), title) if file in pages else text
 
-    return lambda source: MarkdownWithMath(renderer=Renderer(escape=False, anchor_link_text="")).render(source)
+    return lambda source: MarkdownWithMath(renderer=Renderer(escape=False, exclude_anchor_links=True)).render(source)
 
 
 def main() -> int:
