@@ -233,7 +233,7 @@ table(
 
 # %%
 fashion = stored("fashion-16/table1")
-show(grids.draw(load_result("fashion-16/grids")), "**Figure 9.8.** Garments from the same noise, one class a column: weight from left to right, CFG, autoguidance, and blends of both.")
+show(grids.draw(load_result("fashion-16/grids")), "**Figure 9.8.** Garments from the same noise, one class a column: from top to bottom the weight, from left to right CFG, half of each, autoguidance.")
 
 # %%
 garments = models.shipped("fashion-16")  # training seed 0: the main model, and a guide of half the width after T/8

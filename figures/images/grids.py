@@ -1,4 +1,4 @@
-"""Figures 4 and 8 on images: the same noise at weights 1 to 4, CFG above autoguidance; and figures 5 and 6, weight by blend."""
+"""Figures 4 to 6 and 8 on images: the same noise at weights 1 to 3, under CFG, autoguidance and a blend of both."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,8 +17,8 @@ from toy2d import plots
 
 COST, NEEDS = "1 min", "the networks of `python -m figures images`"
 FAST = dict(data="tiny", count=10)
-WEIGHTS, SHARES = (1.0, 2.0, 3.0, 4.0), (0.0, 0.5, 1.0)
-NAMES = {"cfg": "CFG", "autoguidance": "autoguidance"}
+WEIGHTS = (1.5, 2.0, 3.0)
+SHARES = {0.0: "CFG", 0.5: "half of each", 1.0: "autoguidance"}  # of autoguidance in the blend
 
 
 def compute(data="digits", seed=0, *, count=20, runs=None) -> Result:
@@ -26,9 +26,8 @@ def compute(data="digits", seed=0, *, count=20, runs=None) -> Result:
     plan, runs = STUDIES[data], place(data, runs)
     if seed not in plan.seeds:
         raise ValueError(f"training seed {seed} is not among those of {data}: {', '.join(map(str, plan.seeds))}")
-    tasks = {f"{kind} {w:g}": arm(kind, w, guide=settings.GUIDE) for kind in NAMES for w in WEIGHTS}
-    for w in WEIGHTS[1:3]:
-        tasks |= {f"blend {w:g} {a:g}": arm("blend", w, guide=settings.GUIDE, alpha=a) for a in SHARES}
+    tasks = {f"{w:g} {a:g}": arm("blend", w, guide=settings.GUIDE, alpha=a) for w in WEIGHTS for a in SHARES}
+    tasks = {"none": arm()} | tasks
     images, seeds = yardstick(data, runs).train, range(REPORT[0], REPORT[0] + count)
     options = dict(sigmas=sigma_steps(plan.steps), batch=count, device=device())
     arrays = {}
@@ -37,21 +36,22 @@ def compute(data="digits", seed=0, *, count=20, runs=None) -> Result:
             denoiser(data, seed, task, runs), seeds, images.images.shape[1:], range(images.num_classes), **options
         )
         arrays[name] = torch.cat([part.images for part in made]).numpy()
-    numbers = about(data, REPORT[:1], runs) | dict(seed=seed, weights=WEIGHTS, shares=SHARES, images_in_a_panel=count)
+    numbers = about(data, REPORT[:1], runs) | dict(seed=seed, weights=WEIGHTS, shares=list(SHARES), images_in_a_panel=count)
     return Result(numbers, arrays)
 
 
 def draw(result: Result) -> plt.Figure:
     numbers, arrays = result.numbers, result.arrays
+    weights, shares = numbers["weights"], numbers["shares"]
     with plots.style():
-        figure, axes = panels(4, len(numbers["weights"]), 2.9, 0.9)
-        for row, kind in zip(axes, NAMES, strict=False):
-            for ax, w in zip(row, numbers["weights"], strict=True):
-                show(ax, arrays[f"{kind} {w:g}"], f"{NAMES[kind]}, w = {w:g}" if w != 1 else "no guidance")
-        for row, w in zip(axes[2:], numbers["weights"][1:3], strict=True):
-            for ax, a in zip(row, numbers["shares"], strict=False):
-                show(ax, arrays[f"blend {w:g} {a:g}"], f"blend, w = {w:g}, α = {a:g}")
-            row[-1].axis("off")
+        figure, axes = panels(1 + len(weights), len(shares), 3.8, 1.1)
+        middle = len(shares) // 2
+        show(axes[0, middle], arrays["none"], "no guidance")
+        for row, w in zip(axes[1:], weights, strict=True):
+            for ax, a in zip(row, shares, strict=True):
+                show(ax, arrays[f"{w:g} {a:g}"], f"{SHARES[a]}, w = {w:g}")
+        for ax in np.delete(axes[0], middle):
+            ax.axis("off")
     return figure
 
 
