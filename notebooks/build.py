@@ -16,6 +16,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 
 import jupytext
@@ -144,6 +145,7 @@ def html(paths: list[Path], out: Path) -> None:
     markdown = markdown_to_html({"README.md": "index.html"} | {f"{name}.ipynb": f"{name}.html" for name in names})
     render = HTMLExporter(template_name="lab")
     render.register_filter("markdown2html", markdown)
+    render.log.setLevel("ERROR")  # it misses descriptions, which are put in below
     for name in (p.stem for p in paths):
         i, title = names.index(name), titles[name]
         around = [(names[i - 1], "← ")] * (i > 0) + [("index", "")] + [(n, "→ ") for n in names[i + 1 : i + 2]]
@@ -151,6 +153,8 @@ def html(paths: list[Path], out: Path) -> None:
         page, _ = render.from_notebook_node(stored[name], {"metadata": {"name": title}})
         page = re.sub(r"<script\b.*?</script>", "", page, flags=re.S)  # MathJax and the like, from the internet
         page = re.sub(r" ± |(?<=\d) (?=%)", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), page)
+        alts = iter(descriptions(stored[name]))
+        page = re.sub("No description has been provided for this image", lambda _: escape(next(alts)), page)
         page = page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
         for tag, place in (("<main>", "<main>{}"), ("</main>", "{}</main>")):
             page = page.replace(tag, place.format(f"<nav>{links}</nav>"), 1)
@@ -159,6 +163,12 @@ def html(paths: list[Path], out: Path) -> None:
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>The walkthroughs</title><style>{STYLE}</style>'
     body = f'<main class="index">{markdown((FOLDER / "README.md").read_text())}</main>'
     (out / "index.html").write_text(f"{head}<body>{body}</body></html>\n")
+
+
+def descriptions(notebook) -> list[str]:
+    """What its pictures show, for those who cannot see them: their captions, as `figures.notebook.show` stored them."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
 
 
 STYLE = """

@@ -36,7 +36,9 @@ def compute(data="digits", seed=0, *, count=20, runs=None) -> Result:
             denoiser(data, seed, task, runs), seeds, images.images.shape[1:], range(images.num_classes), **options
         )
         arrays[name] = torch.cat([part.images for part in made]).numpy()
-    numbers = about(data, REPORT[:1], runs) | dict(seed=seed, weights=WEIGHTS, shares=list(SHARES), images_in_a_panel=count)
+    numbers = about(data, REPORT[:1], runs) | dict(
+        seed=seed, weights=WEIGHTS, shares=list(SHARES), images_in_a_panel=count
+    )
     return Result(numbers, arrays)
 
 

@@ -176,6 +176,7 @@ def test_static_pages_need_nothing_but_themselves(tmp_path):
         assert not any("\\" in formula for formula in formulas), f"a formula of {name} holds TeX that is not understood"
         if name != "index.html":
             assert page.count("data:image/png;base64,") >= 2 and formulas
+            assert all(alt.startswith("Figure ") for alt in re.findall(r'<img alt="([^"]*)"', page))
         assert "$" not in re.sub(r"<(style|pre|math|code)\b.*?</\1>|<img[^>]*>", "", page, flags=re.S)
 
 
