@@ -11,7 +11,7 @@ from figures.images.plots import COLOURS, about, curve, floor, heat, mean, panel
 from figures.images.rows import SELECT, measure_all
 from toy2d import plots
 
-COST, NEEDS = "10 min (digits), 15 min (fashion-16) after images", "the networks of `python -m figures images`"
+COST, NEEDS = "15 min (digits), 25 min (fashion-16) after images", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 KEYS = {"frechet_distance": "Fréchet distance", "recall": "recall"}
 

@@ -11,7 +11,7 @@ from figures.images.plots import TITLES, about, curve, floor, legend_below, pane
 from figures.images.rows import SELECT, measure_all
 from toy2d import plots
 
-COST, NEEDS = "5 min (digits), 2 min (fashion-16) after images", "the networks of `python -m figures images`"
+COST, NEEDS = "5 min after images", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 KEYS = ("frechet_distance", "class_agreement", "precision", "test_distance", "recall", "coverage")
 COLOURS = {"CFG": plots.ORANGE, "CFG, interval": plots.VERMILLION, "autoguidance": plots.GREEN}

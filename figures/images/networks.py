@@ -13,7 +13,7 @@ from figures.images.rows import SELECT, arm, measure_all
 from toy2d import plots
 
 COST, NEEDS = (
-    "25 min (digits), 55 min (fashion-16); the others need a GPU",
+    "25 min (digits), 80 min (fashion-16); the others need a GPU",
     "the data set; trains all networks of the image study into runs/images",
 )
 FAST = dict(data="tiny")

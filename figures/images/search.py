@@ -6,6 +6,7 @@ then measured on fresh noise. EMA widths are candidates like the rest: post-hoc,
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.stats import spearmanr
 
 from edm.metrics import paired_difference
@@ -79,6 +80,10 @@ def draw(result: Result) -> plt.Figure:
             xlabel=f"Fréchet distance on {numbers['images_for_a_number']} images (grid)", ylabel="on the first images",
             title=f"{numbers['candidates']} candidates: ● first {few} images, ○ first {more}", xscale="log", yscale="log",
         )  # fmt: skip
+        for axis in (axes[0, 0].xaxis, axes[0, 0].yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
         axes[0, 0].legend(frameon=False, fontsize=8)
         axes[0, 1].set_xticks(range(3), ["no guidance", "found by search", "best of grid"])
         axes[0, 1].set(

@@ -28,7 +28,7 @@ from figures.images.plots import (
 from figures.images.rows import REPORT, SELECT, measure_all
 from toy2d import plots
 
-COST, NEEDS = "10 min (digits), 15 min (fashion-16) after fig3 and fig7", "the networks of `python -m figures images`"
+COST, NEEDS = "15 min (digits), 25 min (fashion-16) after fig3 and fig7", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 SHOWN = (
     "frechet_distance",
@@ -107,9 +107,9 @@ def setting(row: Mapping) -> str:
 def draw(result: Result) -> plt.Figure:
     rows, floors = result.numbers["rows"], result.numbers["floors"]
     names = [name for name in rows if not name.startswith(NO_LABELS)]  # those are far off the scale
-    keys = ("frechet_distance", "test_distance", "recall", "coverage")
+    keys = ("frechet_distance", "test_distance", "precision", "recall", "coverage")
     with plots.style():
-        figure, axes = panels(1, len(keys), 2.9, 3.6)
+        figure, axes = panels(1, len(keys), 2.5, 3.6)
         for ax, key in zip(axes[0], keys, strict=True):
             for i, name in enumerate(names):
                 values = rows[name]["values"][key]
