@@ -20,17 +20,17 @@ INTRODUCTION = """\
 Claims of the paper that can be tested in two dimensions or on small images, beside the paper's number (FID on ImageNet, of
 networks hundreds of times as large), ours, and a verdict *for this setting*. Brackets are 95 % intervals (Student's t, not
 corrected for the number of lines) of paired differences, over training seeds unless it says otherwise; changes of shares are in
-percentage points. Verdicts follow from the numbers by the rules in `figures/verdicts.py` and beside each claim: *holds*
-and *does not hold* need the whole interval on one side; *holds partly*, that one of the stated parts is certain and
-another is not; *not decided* is everything else, also where there was no harm to undo. "Undoes" means a certain gain,
-and what is left is not certainly different from none. Rows without an interval compare the numbers shown;
+percentage points. Verdicts follow from the numbers by rules in code (`figures/verdicts.py`, `results_2d.py`, `images/claims.py`):
+*holds* and *does not hold* need the whole interval on one side; *holds partly*, that one of the numbers shown is certain and
+another is not, or speaks against it; *not decided* is everything else, also where there was no harm to undo. "Undoes" means a
+certain gain, and what is left is not certainly different from none. Rows without an interval compare the numbers shown;
 a search *holds* when what it found is not certainly worse than the grid's best. On images, lines from fig3, fig7, blend and
 image_corruptions are of noise seeds 0-499, on which settings are chosen, those from table1 of four other sets of 500.
 `python -m figures NAME` makes a line's numbers again, the JSON says with which seeds and samples; this page is made from the
 stored results (`python -m figures.results`)."""
 CLAIMS = {
     "In two dimensions, where everything is exact": TWO_D,
-    "On 8 x 8 digits, three training runs of every network": claims(without=("image_search",)),
+    "On 8 x 8 digits, five training runs of every network": claims(),
     "On Fashion-MNIST at 16 x 16, five training runs of every network": claims("fashion-16"),
 }
 

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 9 · Paired runs on images: what of the paper's tables holds on small images
 #
-# Notebook 7 had one pair of networks. Here are nine training runs: three training seeds, each with a main model, a guide of the same capacity from another seed, and one of half the width, all with snapshots, so that every guide can be taken at any stage of its training and with any EMA width. With them the paper's Figures 3 and 7 and the rows of its Table 1 are measured, in a small world where every number can be made again in an hour.
+# Notebook 7 had one pair of networks. Here are fifteen training runs: five training seeds, each with a main model, a guide of the same capacity from another seed, and one of half the width, all with snapshots, so that every guide can be taken at any stage of its training and with any EMA width. With them the paper's Figures 3 and 7 and the rows of its Table 1 are measured, in a small world where every number can be made again in an hour or so.
 #
 # | you will see | and measure |
 # |---|---|
 # | two hundred digits made now, with the shipped pair | distance, recall, and how near they come to training images |
 # | how bad each network is alone | Fréchet distance by training length, capacity, EMA width |
-# | Figure 3: which bad model guides best | three training seeds, paired |
+# | Figure 3: which bad model guides best | five training seeds, paired |
 # | Figure 7: CFG, CFG in an interval, autoguidance against w | quality and coverage |
 # | Table 1's rows, with ablations | chosen on some noise, reported on other noise |
 # | blends, and models that were harmed on purpose | which of the paper's verdicts come out |
@@ -151,7 +151,7 @@ show(
 #
 # ## 5. Table 1
 #
-# So far we looked at the same noise on which one would choose a weight: the best of many numbers looks better than it is. So the table chooses weight and EMA widths by the Fréchet distance on noise seeds 0–499, and reports on others, which nothing was chosen on. (Training seeds are the same three in both.)
+# So far we looked at the same noise on which one would choose a weight: the best of many numbers looks better than it is. So the table chooses weight and EMA widths by the Fréchet distance on noise seeds 0–499, and reports on others, which nothing was chosen on. (Training seeds are the same five in both.)
 
 # %%
 rows = about["rows"]
@@ -229,7 +229,7 @@ table(
 #
 # ## 8. Does it carry over? Fashion-MNIST
 #
-# Digits are an easy, tiny world. The same study on Fashion-MNIST, 60 000 garments at 16 × 16 (every four pixels averaged, so that a CPU suffices): fifteen trainings, five training seeds, main models of 3 072 batches. *Predict:* digits left open whether the gain is more than a memory of the training images. Will autoguidance come nearer to 10 000 test images, too?
+# Digits are an easy, tiny world. The same study on Fashion-MNIST, 60 000 garments at 16 × 16 (every four pixels averaged, so that a CPU suffices): fifteen trainings again, main models of 3 072 batches. *Predict:* digits left open whether the gain is more than a memory of the training images. Will autoguidance come nearer to 10 000 test images, too?
 
 # %%
 fashion = stored("fashion-16/table1")

@@ -166,8 +166,7 @@ def test_time_limit(monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize("name", cli.GROUPS["digits"])
 @pytest.mark.parametrize("study", ["", "fashion-16"])
 def test_shipped_results_can_be_drawn(study, name):
-    if (study, name) != ("", "image_search"):  # for which the rows of digits are too old
-        assert cli.FIGURES[name].draw(load_result(f"{study}/{name}" if study else name)).axes
+    assert cli.FIGURES[name].draw(load_result(f"{study}/{name}" if study else name)).axes
 
 
 def test_search_finds_in_rows_what_successive_halving_would(runs):
