@@ -23,9 +23,10 @@ corrected for the number of lines) of paired differences, over training seeds un
 percentage points. Verdicts follow from the numbers by rules in code (`figures/verdicts.py`, `results_2d.py`, `images/claims.py`):
 *holds* and *does not hold* need the whole interval on one side; *holds partly*, that one of the numbers shown is certain and
 another is not, or speaks against it; *not decided* is everything else, also where there was no harm to undo. "Undoes" means a
-certain gain, and what is left is not certainly different from none. Rows without an interval compare the numbers shown;
-a search *holds* when what it found is not certainly worse than the grid's best. On images, lines from fig3, fig7, blend and
-image_corruptions are of noise seeds 0-499, on which settings are chosen, those from table1 and image_search of others.
+certain gain, and what is left is not certainly different from none. Rows without an interval compare the numbers shown; a
+search *holds* when what it found is not certainly worse than the grid's best, or by less than noise. On images, lines from
+fig3, fig7, blend and image_corruptions are of noise seeds 0-499, on which settings are chosen, those from table1 and
+image_search of others.
 `python -m figures NAME` makes a line's numbers again, the JSON says with which seeds and samples; this page is made from the
 stored results (`python -m figures.results`)."""
 CLAIMS = {

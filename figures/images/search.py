@@ -37,11 +37,13 @@ def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None)
         for kind, task in (("none", arm()), ("found", search["found"]), ("grid_best", search["grid_best"])):
             own = point([r for r in fresh if r["seed"] == seed], task)
             search.setdefault("fresh", {})[kind] = own["values"][KEY][0]
+        search["noise"] = own["noise"][KEY]  # of the grid's best: standard deviation between sets of noise seeds
     numbers = about(data, SELECT, runs) | dict(fresh_noise_seeds=list(REPORT), counts=list(plan.few), keep=KEEP)
     numbers |= dict(candidates=len(searches[0]["scores"]["grid"]), searches=searches)
     values = {kind: [s["fresh"][kind] for s in searches] for kind in ("none", "found", "grid_best")}
     numbers["regret"] = paired_difference(values["found"], values["grid_best"])
     numbers["gain"] = paired_difference(values["found"], values["none"])
+    numbers["noise"] = float(np.mean([s["noise"] for s in searches]))
     numbers["times_fewer"] = float(np.mean([s["grid_images"] / s["search_images"] for s in searches]))
     return Result(numbers)
 

@@ -4,8 +4,9 @@ from figures.images.family import Net
 from figures.images.rows import MAIN, arm
 
 INTERVAL = (0.2, 3.0)  # of noise levels for guidance limited to an interval; fixed beforehand, not tuned
-# Weights of guidance, besides 1: each way's own grid, so that the best does not lie at an edge.
-FINE, WEIGHTS, COARSE, LARGE = (1.1, 1.25, 1.5, 2.0), (1.25, 1.5, 2.0), (1.5, 2.0), (1.5, 2.0, 2.5, 3.0)
+WEIGHTS = (1.1, 1.25, 1.5, 2.0)  # of guidance, besides 1
+LARGE = (*WEIGHTS, 2.5, 3.0)  # where the best might lie at 2
+COARSE = (1.5, 2.0)
 WIDTHS = (0.05, 0.10, 0.20)
 GUIDE = Net("xs", 8)  # smaller and less trained, the paper's kind
 SAME_RUN = "T/8, main's own run"
@@ -29,8 +30,8 @@ def lengths() -> dict[str, list[dict]]:
 def capacities() -> dict[str, list[dict]]:
     """Guides of half the width by training length."""
     guides = {f"XS, T/{part}": Net("xs", part) for part in (16, 8)} | {"XS, T": Net("xs")}
-    weights = {GUIDE: FINE, Net("xs"): LARGE}
-    return {n: [arm("autoguidance", w, guide=g) for w in (1.0, *weights.get(g, WEIGHTS))] for n, g in guides.items()}
+    weights = {name: LARGE if guide.part == 1 else WEIGHTS for name, guide in guides.items()}
+    return {n: [arm("autoguidance", w, guide=g) for w in (1.0, *weights[n])] for n, g in guides.items()}
 
 
 def widths(weight: float = 1.5) -> list[dict]:
@@ -41,9 +42,9 @@ def widths(weight: float = 1.5) -> list[dict]:
 def methods() -> dict[str, list[dict]]:
     """The three ways of guidance against the weight."""
     return {
-        "CFG": [arm("cfg", w) for w in (1.0, *FINE)],
+        "CFG": [arm("cfg", w) for w in (1.0, *WEIGHTS)],
         "CFG, interval": [arm("cfg", w, interval=INTERVAL) for w in (1.0, *LARGE)],
-        "autoguidance": [arm("autoguidance", w, guide=GUIDE) for w in (1.0, *FINE)],
+        "autoguidance": [arm("autoguidance", w, guide=GUIDE) for w in (1.0, *WEIGHTS)],
     }
 
 
