@@ -18,7 +18,7 @@ from figures.images.plots import COLOURS, about, panels, point, setting_of
 from figures.images.rows import REPORT, SELECT, arm, measure_all
 from toy2d import plots
 
-COST, NEEDS = "1 min after table1", "the networks of `python -m figures images`"
+COST, NEEDS = "3 min after table1", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 KEEP = 0.2
 KEY = "frechet_distance"
