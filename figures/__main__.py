@@ -58,7 +58,7 @@ EXAMPLES = """examples:
   python -m figures seeds --fast         a quick look: few seeds, few samples
   python -m figures digits               the image study on digits: trains its networks first (25 minutes), then measures
   python -m figures digits --data fashion-16
-                                         the same on Fashion-MNIST at 16 x 16, on a CPU in two hours
+                                         the same on Fashion-MNIST at 16 x 16, on a CPU in three hours
   until python -m figures digits --data fashion-mnist --minutes 9; [ $? -ne 3 ]; do :; done
                                          on other images, on a GPU, in stretches below ten minutes
 

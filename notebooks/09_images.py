@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 9 · Paired runs on images: what of the paper's tables holds on small images
 #
-# Notebook 7 had one pair of networks. Here are fifteen training runs: five training seeds, each with a main model, a guide of the same capacity from another seed, and one of half the width, all with snapshots, so that every guide can be taken at any stage of its training and with any EMA width. With them the paper's Figures 3 and 7 and the rows of its Table 1 are measured, in a small world where every number can be made again in an hour or so.
+# Notebook 7 had one pair of networks. Here are fifteen training runs: five training seeds, each with a main model, a guide of the same capacity from another seed, and one of half the width, all with snapshots, so that every guide can be taken at any stage of its training and with any EMA width. With them the paper's Figures 3 and 7 and the rows of its Table 1 are measured, in a small world where every number can be made again in an hour and a half.
 #
 # | you will see | and measure |
 # |---|---|
@@ -38,7 +38,7 @@ from edm.sampler import randn, seeded
 from figures import digits
 from figures.common import load_result
 from figures.images import blend, corruptions, fig3, fig7, grids, networks, search, table1
-from figures.images.plots import against, best, mean
+from figures.images.points import against, best, mean
 from figures.notebook import say, show, slider, spread, table
 
 COUNT, STEPS = (30, 6) if FAST else (200, 10)
@@ -308,7 +308,7 @@ table(
 )
 
 # %% [markdown]
-# Five training seeds are few: intervals over five pairs say little about differences below 0.02. Weights were searched on a coarse grid (1.1, 1.25, 1.5, 2, up to 3 for two of the ways). Digits are an easy, tiny world; Fashion-MNIST at 16 × 16 took two and a half hours on two cores; in full size it is one command on a GPU: `until python -m figures digits --data fashion-mnist --minutes 9; [ $? -ne 3 ]; do :; done` (it has not run yet).
+# Five training seeds are few: intervals over five pairs say little about differences below 0.02. Weights were searched on a coarse grid (1.1, 1.25, 1.5, 2, up to 3 for two of the ways). Digits are an easy, tiny world; Fashion-MNIST at 16 × 16 took three hours on two cores; in full size it is one command on a GPU: `until python -m figures digits --data fashion-mnist --minutes 9; [ $? -ne 3 ]; do :; done` (it has not run yet).
 #
 # **Questions.** (1) Why does a guide of full length from another seed make things worse, although the line is the same? What does the difference of two equally good models consist of? (2) CFG's guide is the main model without labels. In which sense is it *also* less trained here? (3) Intervals over training seeds use Student's t with four degrees of freedom. How wide would they have been with three training seeds of the same spread, and how wide would they be with ten? (4) The unguided row chose its EMA width, the guided ones were mostly measured at 0.10. Whom does that favour?
 # (5) Real training images, as many as are generated, have a recall below that of the models. Why? (A real image counts as recalled when it lies in the ball of some generated one. What makes balls large?)

@@ -11,7 +11,7 @@ import numpy as np
 
 from edm.metrics import paired_difference
 from figures.common import difference_text as show
-from figures.images.plots import against, best, mean
+from figures.images.points import against, best, mean
 from figures.verdicts import HOLDS, NOT, OPEN, PARTLY, Claim, Numbers, both, falls, rises
 
 AUTO, CFG = "autoguidance (XS, less trained)", "CFG"
@@ -22,11 +22,8 @@ def method(name: str, keeps_recall: bool = True) -> Callable[[Numbers], tuple[st
 
     def judge(n: Numbers) -> tuple[str, str]:
         row, none = n["rows"][name], n["rows"]["no labels" if "labels" in name else "no guidance"]
-        start = np.mean(none["values"]["frechet_distance"])
         fd, recall = (row["difference"][k] for k in ("frechet_distance", "recall"))
-        text = (
-            f"FD to training images {start:.3f} {show(fd, '+.3f')} at w = {row['w']:g}, recall {show(recall, '+.3f')}"
-        )
+        text = f"FD to training images {mean(none):.3f} {show(fd, '+.3f')} at w = {row['w']:g}, recall {show(recall, '+.3f')}"
         return text, PARTLY if keeps_recall and falls(fd) == HOLDS and recall["high"] < 0 else falls(fd)
 
     return judge
@@ -34,11 +31,9 @@ def method(name: str, keeps_recall: bool = True) -> Callable[[Numbers], tuple[st
 
 def single_images(n: Numbers) -> tuple[str, str]:
     """Quality of each image on its own: precision, and how often the classifier agrees with the class."""
-    row, none = (n["rows"][name]["values"] for name in (AUTO, "no guidance"))
-    gaps = {key: paired_difference(row[key], none[key]) for key in ("precision", "class_agreement")}
-    text = ", ".join(
-        f"{key.replace('_', ' ')} {np.mean(none[key]):.3f} {show(gap, '+.3f')}" for key, gap in gaps.items()
-    )
+    row, none = n["rows"][AUTO], n["rows"]["no guidance"]
+    gaps = {key: against(row, none, key) for key in ("precision", "class_agreement")}
+    text = ", ".join(f"{key.replace('_', ' ')} {mean(none, key):.3f} {show(gap, '+.3f')}" for key, gap in gaps.items())
     return text, both(*map(rises, gaps.values()))
 
 
@@ -46,8 +41,7 @@ def compared(a: str, b: str) -> Callable[[Numbers], tuple[str, str]]:
     """Verdict on 'a has the lower Frechet distance'."""
 
     def judge(n: Numbers) -> tuple[str, str]:
-        values = (n["rows"][name]["values"]["frechet_distance"] for name in (a, b))
-        d = paired_difference(*values)
+        d = against(n["rows"][a], n["rows"][b])
         return f"FD of {a} minus {b}: {show(d, '+.3f')}", falls(d)
 
     return judge
@@ -68,21 +62,25 @@ def unseen(n: Numbers) -> tuple[str, str]:
     """Against images that no model has seen."""
     d = n["rows"][AUTO]["difference"]["test_distance"]
     redrawn = np.mean([r["test_distance"] for r in n["floors"]["train"]])
-    start = np.mean(n["rows"]["no guidance"]["values"]["test_distance"])
+    start = mean(n["rows"]["no guidance"], "test_distance")
     return f"FD to test images {start:.3f} {show(d, '+.3f')}; as many training images are at {redrawn:.3f}", falls(d)
 
 
 def best_length(n: Numbers) -> tuple[str, str]:
     """Figure 3: of the main model's capacity, each length at its best weight. Holds if T/16 is certainly better than all others;
-    partly if the best is of intermediate length and certainly better than both ends."""
+    partly if an intermediate length is certainly better than both ends; not if an end is than all between."""
     found = {name: best(points) for name, points in n["lengths"].items() if "own" not in name}
-    text = ", ".join(f"{name} {mean(p):.3f} (w = {p['w']:g})" for name, p in found.items())
     first, second, *_ = sorted(found, key=lambda name: mean(found[name]))
-    lead = against(found[first], found[second])
-    ends = both(*(falls(against(found[first], found[end])) for end in ("T/32", "T") if end != first))
-    sure = HOLDS if first == "T/16" and falls(lead) == HOLDS else PARTLY
-    text = f"lowest FD: {text}; {first} minus {second} {show(lead, '+.3f')}"
-    return text, NOT if first in ("T/32", "T") else sure if ends == HOLDS else OPEN
+    beaten = {name for name in found if name != first and falls(against(found[first], found[name])) == HOLDS}
+    ends = {"T/32", "T"}
+    if first in ends:
+        verdict = NOT if found.keys() - ends <= beaten else OPEN
+    elif first == "T/16" and len(beaten) == len(found) - 1:
+        verdict = HOLDS
+    else:
+        verdict = PARTLY if ends <= beaten else OPEN
+    text = ", ".join(f"{name} {mean(p):.3f} (w = {p['w']:g})" for name, p in found.items())
+    return f"lowest FD: {text}; {first} minus {second} {show(against(found[first], found[second]), '+.3f')}", verdict
 
 
 def image_corruption(pair: str) -> Callable[[Numbers], tuple[str, str]]:
@@ -122,11 +120,11 @@ def sensitivity(n: Numbers) -> tuple[str, str]:
 
 def shared_width(n: Numbers) -> tuple[str, str]:
     """Figure 3: is some pair of different EMA widths better than the best pair of equal ones?"""
-    pairs = {(p["main"][2], p["guide"][2]): p["values"]["frechet_distance"] for p in n["widths"]}
-    equal = min((k for k in pairs if k[0] == k[1]), key=lambda k: np.mean(pairs[k]))
-    other = min((k for k in pairs if k[0] != k[1]), key=lambda k: np.mean(pairs[k]))
-    d = paired_difference(pairs[other], pairs[equal])
-    text = f"best of {len(pairs)} pairs of widths: equal {equal[0]:g}, unequal {other[0]:g} / {other[1]:g}"
+    equal = best(p for p in n["widths"] if p["main"][2] == p["guide"][2])
+    other = best(p for p in n["widths"] if p["main"][2] != p["guide"][2])
+    d = against(other, equal)
+    unequal = f"{other['main'][2]:g} / {other['guide'][2]:g}"
+    text = f"best of {len(n['widths'])} pairs of widths: equal {equal['main'][2]:g}, unequal {unequal}"
     return f"{text}; FD {show(d, '+.3f')}", falls(d)
 
 

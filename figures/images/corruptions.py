@@ -7,12 +7,13 @@ import matplotlib.pyplot as plt
 
 from figures.common import Result
 from figures.images import settings
-from figures.images.plots import COLOURS, about, against, best, curve, floor, legend_below, mean, panels, point
+from figures.images.plots import COLOURS, about, curve, floor, legend_below, panels
+from figures.images.points import against, best, mean, point
 from figures.images.rows import SELECT, arm, measure_all
 from figures.images.settings import KINDS
 from toy2d import plots
 
-COST, NEEDS = "6 min", "the networks of `python -m figures images`"
+COST, NEEDS = "6 min (digits), 10 min (fashion-16)", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 KEYS = {"frechet_distance": "Fréchet distance", "recall": "recall"}
 

@@ -1,4 +1,4 @@
-"""What the pictures of the image study share: points from rows, curves over training seeds, the floor of real images."""
+"""What the pictures of the image study share: what a reader must know of the study, curves over training seeds, the floor."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -8,25 +8,12 @@ import numpy as np
 
 from edm import metrics
 from edm.report import device_name
-from figures.common import plain
 from figures.images import family
 from figures.images.family import STUDIES
 from figures.images.numbers import Yardstick, yardstick
-from figures.images.rows import arm, place
+from figures.images.rows import place
 from toy2d import plots
 
-TITLES = {
-    "frechet_distance": "Fréchet distance to training images",
-    "test_distance": "Fréchet distance to test images",
-    "class_agreement": "class agreement",
-    "precision": "precision",
-    "recall": "recall",
-    "density": "density",
-    "coverage": "coverage",
-    "nearest": "distance to nearest training image",
-    "copies": "share of near copies",
-}
-NUMBERS = tuple(TITLES)
 COLOURS = (plots.GREEN, plots.ORANGE, plots.PURPLE, plots.SKY, plots.VERMILLION, plots.BLUE)
 
 
@@ -62,50 +49,6 @@ def floors(by: Yardstick, count: int, draws: int = 3) -> dict[str, list[dict]]:
             found = metrics.collect(by.extractor, [(split.images[chosen], split.labels[chosen])])
             rows[name].append(by.numbers(found, split.images[chosen]))
     return rows
-
-
-def point(rows: Iterable[Mapping], task: Mapping) -> dict:
-    """A setting with the values of each number, one for each training seed (the mean over its sets of noise seeds).
-
-    noise: standard deviation of a number over the sets of noise seeds of one training seed (of several: pooled), where there
-    are several sets.
-    """
-    task = plain(task)
-    found = [row for row in rows if all(row[k] == v for k, v in task.items())]
-    if not found:
-        raise ValueError(f"no row for {task}")
-    seeds = sorted({row["seed"] for row in found})
-    keys = [key for key in NUMBERS if key in found[0]]
-    sets = {key: [[r[key] for r in found if r["seed"] == s] for s in seeds] for key in keys}  # [seeds, sets]
-    out = task | {"values": {key: [float(np.mean(values)) for values in rows] for key, rows in sets.items()}}
-    if len(found) > len(seeds):
-        out["noise"] = {
-            key: float(np.sqrt(np.mean([np.var(values, ddof=1) for values in rows]))) for key, rows in sets.items()
-        }
-    return out
-
-
-def setting_of(a_point: Mapping) -> dict:
-    """The setting of a point or a row, as `rows.arm` made it."""
-    return {k: a_point[k] for k in arm()}
-
-
-def points(rows: Sequence[Mapping], arms: Mapping[str, Sequence[Mapping]]) -> dict[str, list[dict]]:
-    return {name: [point(rows, task) for task in tasks] for name, tasks in arms.items()}
-
-
-def mean(a_point: Mapping, key: str = "frechet_distance") -> float:
-    return float(np.mean(a_point["values"][key]))
-
-
-def best(some: Iterable[Mapping], key: str = "frechet_distance") -> dict:
-    """The point of the lowest mean over training seeds."""
-    return min(some, key=lambda p: mean(p, key))
-
-
-def against(a: Mapping, b: Mapping, key: str = "frechet_distance") -> dict:
-    """Paired difference a - b over training seeds, with its 95 % interval."""
-    return metrics.paired_difference(a["values"][key], b["values"][key])
 
 
 def curve(

@@ -12,19 +12,8 @@ import numpy as np
 
 from figures.common import Result, difference_text, write
 from figures.images import settings
-from figures.images.plots import (
-    TITLES,
-    about,
-    against,
-    best,
-    floor,
-    legend_below,
-    markdown,
-    mean,
-    panels,
-    point,
-    setting_of,
-)  # fmt: skip
+from figures.images.plots import about, floor, legend_below, markdown, panels
+from figures.images.points import TITLES, against, best, mean, point, setting_of
 from figures.images.rows import REPORT, SELECT, measure_all
 from toy2d import plots
 

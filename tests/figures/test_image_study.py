@@ -10,7 +10,7 @@ import torch
 from edm import data, train
 from figures import __main__ as cli
 from figures.common import load_result, plain
-from figures.images import family, numbers, plots, rows, search, settings, table1
+from figures.images import family, numbers, plots, points, rows, search, settings, table1
 from figures.images.family import STUDIES, Net
 from figures.images.rows import arm
 
@@ -45,16 +45,16 @@ def test_rows_are_kept_and_gathered_over_noise_and_seeds(runs, monkeypatch):
         return []
 
     assert rows.measure_all("tiny", arms, (0, 50), workers=0) == []
-    found = plots.point(made, arms[1])
+    found = points.point(made, arms[1])
     assert len(found["values"]["recall"]) == len(TINY.seeds) == 2
     one = [r["recall"] for r in made if r["seed"] == 1 and r["kind"] == "cfg"]
     assert found["values"]["recall"][1] == pytest.approx(np.mean(one))
     apart = np.var(one, ddof=1), np.var([r["recall"] for r in made if r["seed"] == 0 and r["kind"] == "cfg"], ddof=1)
     assert found["noise"]["recall"] == pytest.approx(np.mean(apart) ** 0.5)
-    assert "noise" not in plots.point([r for r in made if r["first"] == 0], arms[1])
-    assert plots.setting_of(found) == plain(arms[1])
+    assert "noise" not in points.point([r for r in made if r["first"] == 0], arms[1])
+    assert points.setting_of(found) == plain(arms[1])
     with pytest.raises(ValueError, match="no row for"):
-        plots.point(made, arm("cfg", 3.0))
+        points.point(made, arm("cfg", 3.0))
 
 
 def test_a_row_does_not_depend_on_what_was_measured_before(runs):
