@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 
 from figures.common import Result
 from figures.images import settings
-from figures.images.plots import COLOURS, about, curve, floor, legend_below, panels
-from figures.images.points import against, best, mean, point
+from figures.images.plots import COLOURS, curve, floor, legend_below, panels
+from figures.images.points import about, against, best, mean, point
 from figures.images.rows import SELECT, arm, measure_all
 from figures.images.settings import KINDS
 from toy2d import plots

@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 
 from figures.common import Result
 from figures.images import settings
-from figures.images.plots import COLOURS, about, curve, floor, heat, panels
-from figures.images.points import mean, point, points
+from figures.images.plots import COLOURS, curve, floor, heat, panels
+from figures.images.points import about, mean, point, points
 from figures.images.rows import SELECT, measure_all
 from toy2d import plots
 

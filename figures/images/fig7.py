@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 
 from figures.common import Result
 from figures.images import settings
-from figures.images.plots import about, curve, floor, legend_below, panels
-from figures.images.points import TITLES, points
+from figures.images.plots import curve, floor, legend_below, panels
+from figures.images.points import TITLES, about, points
 from figures.images.rows import SELECT, measure_all
 from toy2d import plots
 

@@ -11,7 +11,8 @@ from figures.common import Result
 from figures.images import settings
 from figures.images.family import STUDIES, device
 from figures.images.numbers import denoiser, yardstick
-from figures.images.plots import about, panels
+from figures.images.plots import panels
+from figures.images.points import about
 from figures.images.rows import REPORT, arm, place
 from toy2d import plots
 

@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 from figures.common import Result
 from figures.images import family, settings
 from figures.images.family import STUDIES, Net
-from figures.images.plots import COLOURS, about, curve, floor, panels
-from figures.images.points import point
+from figures.images.plots import COLOURS, curve, floor, panels
+from figures.images.points import about, point
 from figures.images.rows import SELECT, arm, measure_all
 from toy2d import plots
 

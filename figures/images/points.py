@@ -1,12 +1,18 @@
-"""Settings with their numbers over training seeds, gathered from rows: what the figures draw and the claims compare."""
+"""What the figures draw and the claims compare: settings with their numbers over training seeds, gathered from rows, and the
+numbers of real images."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from edm import metrics
+from edm.report import device_name
 from figures.common import plain
-from figures.images.rows import arm
+from figures.images import family
+from figures.images.family import STUDIES
+from figures.images.numbers import Yardstick, yardstick
+from figures.images.rows import arm, place
 
 TITLES = {
     "frechet_distance": "Fréchet distance to training images",
@@ -20,6 +26,40 @@ TITLES = {
     "copies": "share of near copies",
 }
 NUMBERS = tuple(TITLES)
+
+
+def about(study: str, firsts: Sequence[int], runs=None) -> dict:
+    """What a reader needs to judge the numbers, and the numbers of real images under the same yardstick."""
+    plan = STUDIES[study]
+    return {
+        "data": plan.data,
+        "images_for_a_number": plan.count,
+        "sampler_steps": plan.steps,
+        "device": device_name(family.device()),
+        "training_seeds": list(plan.seeds),
+        "first_noise_seeds": list(firsts),
+        "training_length": plan.config.images,
+        "weights_of_networks": {size: family.parameters(plan, size) for size in family.SIZES},
+        "floors": floors(yardstick(study, place(study, runs)), plan.count),
+    }
+
+
+@lru_cache(maxsize=4)
+def floors(by: Yardstick, count: int, draws: int = 3) -> dict[str, list[dict]]:
+    """Numbers of as many real images as are generated, as many of each class: test images, and training images (what a model
+    that knows the training set by heart would get). Drawn without replacement where there are enough."""
+    rows: dict[str, list[dict]] = {"test": [], "train": []}
+    for name, split in (("test", by.test), ("train", by.train)):
+        share = [np.arange(count)[k :: split.num_classes].size for k in range(split.num_classes)]
+        for draw in range(draws):
+            rng = np.random.default_rng(draw)
+            places = [np.flatnonzero(split.labels == k) for k in range(split.num_classes)]
+            chosen = np.concatenate(
+                [rng.choice(place, n, replace=n > len(place)) for place, n in zip(places, share, strict=True)]
+            )
+            found = metrics.collect(by.extractor, [(split.images[chosen], split.labels[chosen])])
+            rows[name].append(by.numbers(found, split.images[chosen]))
+    return rows
 
 
 def point(rows: Iterable[Mapping], task: Mapping) -> dict:

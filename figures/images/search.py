@@ -14,8 +14,8 @@ from edm.search import successive_halving
 from figures.common import Result
 from figures.images import table1
 from figures.images.family import STUDIES
-from figures.images.plots import COLOURS, about, panels
-from figures.images.points import point, setting_of
+from figures.images.plots import COLOURS, panels
+from figures.images.points import about, point, setting_of
 from figures.images.rows import REPORT, SELECT, arm, measure_all
 from toy2d import plots
 

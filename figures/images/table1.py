@@ -12,8 +12,8 @@ import numpy as np
 
 from figures.common import Result, difference_text, write
 from figures.images import settings
-from figures.images.plots import about, floor, legend_below, markdown, panels
-from figures.images.points import TITLES, against, best, mean, point, setting_of
+from figures.images.plots import floor, legend_below, markdown, panels
+from figures.images.points import TITLES, about, against, best, mean, point, setting_of
 from figures.images.rows import REPORT, SELECT, measure_all
 from toy2d import plots
 

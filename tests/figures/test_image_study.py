@@ -10,7 +10,7 @@ import torch
 from edm import data, train
 from figures import __main__ as cli
 from figures.common import load_result, plain
-from figures.images import family, numbers, plots, points, rows, search, settings, table1
+from figures.images import family, numbers, points, rows, search, settings, table1
 from figures.images.family import STUDIES, Net
 from figures.images.rows import arm
 
@@ -125,7 +125,7 @@ def test_the_same_run_gives_the_same_weights():
 
 def test_floors_are_real_images(runs):
     by = numbers.yardstick("tiny", runs)
-    found = plots.floors(by, 30)
+    found = points.floors(by, 30)
     assert len(found["train"]) == len(found["test"]) == 3
     assert all(row["nearest"] < 1e-3 and row["copies"] == 1 for row in found["train"])  # they are the training images
     assert found["test"][0]["nearest"] > 0.05 and found["test"][0]["copies"] < 0.1
