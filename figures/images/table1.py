@@ -114,7 +114,7 @@ def draw(result: Result) -> plt.Figure:
 
 
 def _vertical(ax, floors: Mapping, key: str) -> None:
-    """The floor of `image_plots.floor` for numbers along x."""
+    """The floor of `plots.floor` for numbers along x."""
     flat = plt.figure().subplots()
     floor(flat, floors, key, label=True)
     for line in flat.lines:
