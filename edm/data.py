@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edm.imagefolder import prepare, read_prepared
+from edm.storage.imagefolder import prepare, read_prepared
 
 __all__ = ["ImageSet", "NAMES", "batches", "load", "prepare", "to_float", "to_uint8"]
 

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from edm import data
-from edm.checkpoint import write_atomic
+from edm.storage.atomic import write_atomic
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from edm import guidance, sampler
-from edm.checkpoint import write_atomic, write_json
 from edm.data import to_uint8
 from edm.denoiser import Denoiser
-from edm.distributed import World
-from edm.grid import png
+from edm.storage.atomic import write_atomic, write_json
+from edm.storage.png import png
+from edm.training.distributed import World
 
 KINDS = ("none", "autoguidance", "cfg", "blend")
 

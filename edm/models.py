@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
-from edm import network, official, reconstruct
+from edm import network, official
 from edm.denoiser import Denoiser
 from edm.generate import guided
+from edm.training import snapshots
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"  # networks that come with the program
 
@@ -62,7 +63,7 @@ def load(
         if path is None:
             found[name] = None
             continue
-        denoiser = official.load(path) if Path(path).suffix == ".pkl" else reconstruct.load(path, width)
+        denoiser = official.load(path) if Path(path).suffix == ".pkl" else snapshots.load(path, width)
         if not isinstance(denoiser, network.Denoiser):
             raise ValueError(f"{path} holds a 2D network: this command makes images")
         identity[name] = digest(denoiser)
@@ -75,13 +76,13 @@ def load(
                 f"{name} {path} makes images of shape {denoiser.img_shape}, main {main} of shape {found['main'].img_shape}: "
                 "a guide must be of the same kind"
             )
-    return Models(**found, data=reconstruct.data_name(main), identity=identity)
+    return Models(**found, data=snapshots.data_name(main), identity=identity)
 
 
 def shipped(name: str = "digits", **options) -> Models:
     """A main model and its guide that come with the program: NAME-main.safetensors and NAME-guide.safetensors in CHECKPOINTS.
 
-    digits: training seed 0 of `python -m figures images`, made into these files by `figures.images.family.ship("digits")`. main:
+    digits: training seed 0 of `python -m figures images`, made into these files by `figures.images.study.ship("digits")`. main:
     32 channels, 722 539 weights, 1 100 batches of 128. guide: the same network from another seed (100) after
     an eighth of that. fashion-16: garments of 16 x 16 pixels, 16 channels, 3 072 batches of 128; guide: half the width
     after an eighth of that. All are averages of width 0.10 in float16. options: as for `load`. Raises FileNotFoundError for

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edm.checkpoint import write_atomic
 from edm.denoiser import expand_sigma
+from edm.storage.atomic import write_atomic
 from edm.unet import Fourier, Linear, UNet
 
 

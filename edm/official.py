@@ -1,4 +1,4 @@
-"""NVIDIA's published networks and reference statistics: download, read safely (`edm.unpickle`), convert once.
+"""NVIDIA's published networks and reference statistics: download, read safely (`edm.storage.unpickle`), convert once.
 
 Their authors license the weights under CC BY-NC-SA 4.0: no commercial use. Nothing of them is part of this project.
 """
@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from edm import network, unpickle
-from edm.checkpoint import write_atomic
-from edm.unpickle import Array, Record, RefusedPickle
+from edm import network
+from edm.storage import unpickle
+from edm.storage.atomic import write_atomic
+from edm.storage.unpickle import Array, Record, RefusedPickle
 
 __all__ = ["PRESETS", "Published", "RefusedPickle", "convert", "fetch", "load", "read", "read_stats"]
 

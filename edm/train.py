@@ -1,6 +1,6 @@
 """Training of an image denoiser [EDM2, section 2 and table 1], as a generator that yields after every step.
 
-Nothing in here prints, draws or writes: `edm.run` does that around it. Every random number of a step is a function of
+Nothing in here prints, draws or writes: `edm.training.run` does that around it. Every random number of a step is a function of
 the seed and of the positions of its images in the run, so the state after k images does not depend on how often it was
 interrupted, nor (but for rounding, and dropout's masks) on the number of processes.
 """
@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from edm import counter, data
-from edm.distributed import World
+from edm import data
 from edm.ema import PowerEMA
 from edm.loss import edm2_loss
 from edm.network import Denoiser
+from edm.training import counter
+from edm.training.distributed import World
 
-STREAMS = {"sigma": 0, "noise": 1, "label": 2, "dropout": 3}  # of `edm.counter`, one for each use
+STREAMS = {"sigma": 0, "noise": 1, "label": 2, "dropout": 3}  # of `edm.training.counter`, one for each use
 
 
 @dataclass(frozen=True)

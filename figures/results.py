@@ -1,6 +1,6 @@
 """The page of results: what the paper claims, what we measured, and whether it holds. From the stored results alone.
 
-`python -m figures.results` writes RESULTS.md. Verdicts follow from the numbers by rules (`figures.verdicts`); nobody types them.
+`python -m figures.results` writes RESULTS.md. Verdicts follow from the numbers by rules (`figures.engine.verdicts`).
 With --collect it first takes the results in figures/out into the gallery.
 """
 
@@ -8,10 +8,11 @@ import argparse
 import shutil
 from pathlib import Path
 
-from figures.common import GALLERY, OUT, load_result, write
+from edm.storage.atomic import write_atomic
+from figures.engine.result import GALLERY, OUT, load_result
+from figures.engine.verdicts import Claim
 from figures.images.claims import claims
-from figures.results_2d import TWO_D
-from figures.verdicts import Claim
+from figures.toy.claims import TWO_D
 
 PAGE = Path(__file__).parents[1] / "RESULTS.md"
 INTRODUCTION = """\
@@ -20,18 +21,18 @@ INTRODUCTION = """\
 Claims of the paper that can be tested in two dimensions or on small images, beside the paper's number (FID on ImageNet, of
 networks hundreds of times as large), ours, and a verdict *for this setting*. Brackets are 95 % intervals (Student's t, not
 corrected for the number of lines) of paired differences, over training seeds unless it says otherwise; changes of shares are in
-percentage points. Verdicts follow from the numbers by rules in code (`figures/verdicts.py`, `results_2d.py`, `images/claims.py`):
+percentage points. Verdicts follow from the numbers by rules in code (`figures/engine/verdicts.py` and the modules `claims`):
 *holds* and *does not hold* need the whole interval on one side; *holds partly*, that one of the numbers shown is certain and
 another is not, or speaks against it; *not decided* is everything else, also where there was no harm to undo. "Undoes" means a
 certain gain, and what is left is not certainly different from none. Rows without an interval compare the numbers shown; a
 search *holds* when what it found is not certainly worse than the grid's best, or by less than noise. On images, lines from
-fig3, fig7, blend and image_corruptions are of noise seeds 0-499, on which settings are chosen, those from table1 and
+fig3, fig7, fig5_6_blend and image_corruptions are of noise seeds 0-499, on which settings are chosen, those from table1 and
 image_search of others.
 `python -m figures NAME` makes a line's numbers again, the JSON says with which seeds and samples; this page is made from the
 stored results (`python -m figures.results`)."""
 CLAIMS = {
     "In two dimensions, where everything is exact": TWO_D,
-    "On 8 x 8 digits, five training runs of every network": claims(),
+    "On 8 x 8 digits, five training runs of every network": claims("digits"),
     "On Fashion-MNIST at 16 x 16, five training runs of every network": claims("fashion-16"),
 }
 
@@ -56,7 +57,7 @@ def page(claims: dict[str, list[Claim]]) -> str:
 
 def collect() -> None:
     """Copy what README, notebooks and the page of results show from figures/out into the gallery."""
-    for study in ("", "fashion-16"):
+    for study in ("", "digits", "fashion-16"):
         (GALLERY / study).mkdir(exist_ok=True)
         for path in (OUT / study).glob("*"):
             if (
@@ -72,7 +73,7 @@ def main() -> None:
     p.add_argument("--collect", action="store_true", help="first copy the results in figures/out into figures/gallery")
     if p.parse_args().collect:
         collect()
-    write(PAGE, lambda p: p.write_text(page(CLAIMS)))
+    write_atomic(PAGE, page(CLAIMS))
     print(PAGE.name)
 
 

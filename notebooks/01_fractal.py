@@ -32,8 +32,8 @@ SLIDERS = True  # False: the static pictures only
 import numpy as np
 import torch
 
-from figures import world
-from figures.notebook import say, show, slider, spread, table
+from figures.lessons import world
+from figures.lessons.notebook import say, show, slider, spread, table
 from toy2d import metrics
 from toy2d.fractal import fractal
 
@@ -68,13 +68,13 @@ table(
 # $\Sigma = \sum_i w_i (\Sigma_i + \mu_i \mu_i^T) - \mu \mu^T$.
 
 # %%
-mean, covariance = world.moments(both)
+mean, covariance = metrics.moments(both)
 sd = covariance.diagonal().sqrt()
 say(
     f"Mean ({mean[0]:.4f}, {mean[1]:.4f}), standard deviations ({sd[0]:.4f}, {sd[1]:.4f}): **the claim holds** to three "
     f"digits. But the axes are correlated ({covariance[0, 1] / sd.prod():.2f}), and one class alone is another matter: "
-    f"class A has mean ({world.moments(A)[0][0]:.2f}, {world.moments(A)[0][1]:.2f}) and standard deviations of "
-    f"{world.moments(A)[1][0, 0].sqrt():.2f} and {world.moments(A)[1][1, 1].sqrt():.2f}. Models are scaled for both classes even when they learn one."
+    f"class A has mean ({metrics.moments(A)[0][0]:.2f}, {metrics.moments(A)[0][1]:.2f}) and standard deviations of "
+    f"{metrics.moments(A)[1][0, 0].sqrt():.2f} and {metrics.moments(A)[1][1, 1].sqrt():.2f}. Models are scaled for both classes even when they learn one."
 )
 
 # %% [markdown]

@@ -32,10 +32,10 @@ SLIDERS = True  # False: the static pictures only
 import numpy as np
 import torch
 
-from figures import learning, paired
-from figures.notebook import say, show, spread, table
-from toy2d import pretrained
-from toy2d.arms import draw_start, run
+from figures.lessons import learning
+from figures.lessons.notebook import say, show, spread, table
+from toy2d import metrics, pretrained
+from toy2d.paired import draw_start, measure, run
 from toy2d.fractal import fractal
 from toy2d.model import LogDensityMLP
 from toy2d.train import P_MEAN, P_STD, score_loss, train
@@ -96,7 +96,7 @@ table(
 sigmas = np.geomspace(0.005, 1, 10)
 kinds = ("main", "early", "small", "guide")
 models = {kind: [pretrained.load(kind, seed) for seed in SEEDS] for kind in kinds}
-curves = {kind: [learning.error_curve(m, sigmas, N // 2) for m in models[kind]] for kind in kinds}
+curves = {kind: [metrics.error_curve(m, sigmas, N // 2) for m in models[kind]] for kind in kinds}
 ratio = np.mean(curves["guide"], 0) / np.mean(curves["main"], 0)
 at = int(np.argmin(abs(sigmas - 0.03)))
 show(
@@ -123,7 +123,7 @@ table(
 # %%
 samples = {kind: [run(m, draw_start(N, seed)) for m, seed in zip(models[kind], SEEDS)] for kind in kinds}
 exact = [run(A, draw_start(N, seed)) for seed in SEEDS[:2]]
-measured = {kind: [paired.measure(s) for s in samples[kind]] for kind in kinds} | {"true score": [paired.measure(s) for s in exact]}
+measured = {kind: [measure(s) for s in samples[kind]] for kind in kinds} | {"true score": [measure(s) for s in exact]}
 show(
     learning.draw_outliers({"true score": exact[0], "main": samples["main"][0], "guide": samples["guide"][0]}),
     f"**Figure 2.2.** A part of the tree; red samples lie outside the region that holds 99 % of the truth. Same sampler, same steps, only the score differs: "

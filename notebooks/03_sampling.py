@@ -33,10 +33,10 @@ import numpy as np
 import torch
 
 from edm.sampler import Churn, sample, seeded, sigma_steps
-from figures import paired, sampling
-from figures.notebook import say, show, slider, spread, table
+from figures.lessons import sampling
+from figures.lessons.notebook import say, show, slider, spread, table
 from toy2d import pretrained
-from toy2d.arms import SIGMA_MAX, draw_start
+from toy2d.paired import draw_start, measure, SIGMA_MAX
 from toy2d.fractal import fractal
 
 SEEDS, N = ([0, 1], 256) if FAST else ([0, 1, 2], 4096)
@@ -148,7 +148,7 @@ for count in counts:
             start = draw_start(n, seed)
             for name, method, k in (("Heun", sample, count), ("Euler", sampling.euler, 2 * count - 1)):
                 if (kind, name) != ("true", "Euler") or count <= 16:
-                    m = paired.measure(method(denoiser, start, sigma_steps(k, sigma_max=SIGMA_MAX)))
+                    m = measure(method(denoiser, start, sigma_steps(k, sigma_max=SIGMA_MAX)))
                     outliers.setdefault((kind, name, count), []).append(m["outliers_99"])
 table(
     ["steps of Heun", "evaluations", "true score, Heun", "true score, Euler", "main model, Heun", "main model, Euler"],
@@ -177,7 +177,7 @@ for amount in (0, 2, 5, 10) if not FAST else (0, 5):
     for seed in SEEDS:
         generator = seeded(range(10_000, 10_000 + N))  # one for each sample
         x = sample(pretrained.load("main", seed), draw_start(N, seed), sigmas, churn=Churn(amount), generator=generator)
-        stirred.setdefault(amount, []).append(paired.measure(x)["outliers_99"])
+        stirred.setdefault(amount, []).append(measure(x)["outliers_99"])
 table(
     ["S_churn", "outliers, main model", "difference to none, seed by seed"],
     [[a, spread(v, ".1%"), "" if a == 0 else ", ".join(f"{d:+.1%}" for d in np.subtract(v, stirred[0]))] for a, v in stirred.items()],

@@ -33,14 +33,15 @@ SLIDERS = True  # False: the static pictures only
 import torch
 
 from edm.guidance import guide, truncate
-from figures import fig1, paired
-from figures.notebook import say, show, slider, spread, table
-from figures.why import draw_arms
+from figures.lessons import paired
+from figures.lessons.notebook import say, show, slider, spread, table
+from figures.lessons.why import draw_arms
+from figures.toy import fig1
 from toy2d import metrics, pretrained
-from toy2d.arms import draw_start
+from toy2d.paired import difference, draw_start, measure, over_seeds
 
 SEEDS, N, PIXELS = ([0, 1], 256, 60) if FAST else ([0, 1, 2], 4096, 400)
-FLOOR = paired.measure(metrics.true_samples(fig1.fractal("A"), N))
+FLOOR = measure(metrics.true_samples(fig1.fractal("A"), N))
 
 # %% [markdown]
 # ## 1. One line
@@ -110,13 +111,13 @@ def arms(seed):
     return out | {f"truncation {f:g}": truncate(model, f) for f in FACTORS}
 
 
-runs = paired.over_seeds(arms, SEEDS, N)
+runs = over_seeds(arms, SEEDS, N)
 
 
 def rows(names, baseline="none"):
     for arm, title in names.items():
         r = runs[arm]
-        change = paired.difference(runs, arm, baseline, "outliers_99")
+        change = difference(runs, arm, baseline, "outliers_99")
         yield [title, spread(r["outliers_99"], ".1%"), ", ".join(f"{d:+.1%}" for d in change), spread(r["branch_tv"], ".3f"),
                spread(r["leaves_lost"], ".0f"), spread(r["diverged"], ".2%")]
 
@@ -205,7 +206,7 @@ def interval_arms(seed):
 
 
 INTERVALS = ((0, 0.03), (0, 0.1), (0.1, 5)) if not FAST else ((0, 0.03), (0.1, 5))
-runs |= paired.over_seeds(interval_arms, SEEDS, N)
+runs |= over_seeds(interval_arms, SEEDS, N)
 table(HEADER, list(rows({"none": "no guidance", **{f"{arm} {lo:g}-{hi:g}": f"{arm}, {lo:g} < σ ≤ {hi:g}" for arm in ("autoguidance", "cfg") for lo, hi in INTERVALS}})))
 
 
@@ -224,7 +225,7 @@ def guide_arms(seed):
     return {f"{kind} {w:g}": guide(model, pretrained.load(kind, seed), w) for kind in ("early", "small") for w in ((2.0,) if FAST else (2.0, 3.0))}
 
 
-runs |= paired.over_seeds(guide_arms, SEEDS, N)
+runs |= over_seeds(guide_arms, SEEDS, N)
 shown = [w for w in (2.0, 3.0) if f"early {w:g}" in runs]
 titles = {"autoguidance": "smaller and less trained", "early": "less trained only", "small": "smaller only"}
 table(HEADER, list(rows({f"{kind} {w:g}": f"{title}, w = {w:g}" for kind, title in titles.items() for w in shown if f"{kind} {w:g}" in runs})))
@@ -240,13 +241,13 @@ table(
     ["claim", "number", "over"],
     [
         ["no guidance: outliers", spread(runs["none"]["outliers_99"], ".1%"), f"{len(SEEDS)} training seeds × {N}"],
-        ["autoguidance, paper's w = 3: change of outliers", spread(paired.difference(runs, "autoguidance 3", "none", "outliers_99"), "+.1%"), "paired"],
+        ["autoguidance, paper's w = 3: change of outliers", spread(difference(runs, "autoguidance 3", "none", "outliers_99"), "+.1%"), "paired"],
         ["… its price: leaves lost", f"{spread(runs['autoguidance 3']['leaves_lost'], '.0f')} of 64", f"{len(SEEDS)} training seeds"],
-        ["CFG, paper's w = 4: change of outliers", spread(paired.difference(runs, "cfg 4", "none", "outliers_99"), "+.1%"), "paired"],
+        ["CFG, paper's w = 4: change of outliers", spread(difference(runs, "cfg 4", "none", "outliers_99"), "+.1%"), "paired"],
         ["… its price: TV of branches", spread(runs["cfg 4"]["branch_tv"], ".2f"), f"{len(SEEDS)} training seeds"],
-        ["autoguidance at σ ≤ 0.03 only: change of outliers", spread(paired.difference(runs, low, "none", "outliers_99"), "+.1%"), "paired"],
+        ["autoguidance at σ ≤ 0.03 only: change of outliers", spread(difference(runs, low, "none", "outliers_99"), "+.1%"), "paired"],
         ["… its price: leaves lost", f"{spread(runs[low]['leaves_lost'], '.0f')} of 64", f"{len(SEEDS)} training seeds"],
-        ["less trained guide, w = 2: change of outliers", spread(paired.difference(runs, "early 2", "none", "outliers_99"), "+.1%"), "paired"],
+        ["less trained guide, w = 2: change of outliers", spread(difference(runs, "early 2", "none", "outliers_99"), "+.1%"), "paired"],
     ],
 )
 

@@ -32,9 +32,10 @@ SLIDERS = True  # False: the static pictures only
 # %%
 import numpy as np
 
-from figures import density, fig2, fig9, paired, why
-from figures.notebook import show, slider, spread, table
-from toy2d.arms import AUTOGUIDANCE_W
+from figures.lessons import why
+from figures.toy import density, fig2, fig9
+from figures.lessons.notebook import show, slider, spread, table
+from toy2d.paired import AUTOGUIDANCE_W, over_seeds
 from toy2d.pretrained import load
 
 SEEDS, N = ([0, 1], 128) if FAST else ([0, 1, 2], 1024)
@@ -102,7 +103,7 @@ table(
 # The unknown $h$ drops out at $w = 1 + \frac{a^2}{b^2 - a^2}$; in practice, where blur is not small against the leaves, a larger weight does better.
 
 # %%
-ideal = paired.over_seeds(why.ideal_arms, SEEDS[:2], N)
+ideal = over_seeds(why.ideal_arms, SEEDS[:2], N)
 names = {"exact": "true score", "blurred": "main model, blurred", "guided": f"guided by the more blurred, w = {why.IDEAL_W:g}"}
 show(
     why.draw_arms(why.ideal_arms(), names, n=N, pixels=60 if FAST else 300),
@@ -134,7 +135,7 @@ show(
 # Turn it around: CFG with $w = 2$, once by the trained unconditional model, once by the *exact* unconditional score, which has no faults at all.
 
 # %%
-too_good = paired.over_seeds(why.better_guide_arms, SEEDS, N)
+too_good = over_seeds(why.better_guide_arms, SEEDS, N)
 table(
     ["guide of the trained main model, w = 2", "outliers", "each training seed"],
     [[name, spread(too_good[arm]["outliers_99"], ".1%"), ", ".join(f"{v:.1%}" for v in too_good[arm]["outliers_99"])]
@@ -149,7 +150,7 @@ table(
 # And if both models are exact? Then there is no error to repair, and what is left is the property of the method.
 
 # %%
-exact_cfg = paired.over_seeds(why.exact_cfg_arms, SEEDS[:2], N)
+exact_cfg = over_seeds(why.exact_cfg_arms, SEEDS[:2], N)
 table(
     ["exact scores", "outliers", "TV of branches", "mean true log density"],
     [[name, spread(exact_cfg[arm]["outliers_99"], ".1%"), spread(exact_cfg[arm]["branch_tv"], ".3f"), spread(exact_cfg[arm]["log_prob"], ".2f")]

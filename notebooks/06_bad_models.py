@@ -35,16 +35,19 @@ import torch
 
 from edm.corruption import GUIDE_FACTOR, MAIN_FACTOR, cancelling_weight, raise_noise
 from edm.guidance import guide
-from figures import claims, corruptions, design, paired, why
-from figures.common import difference_text, load_result
-from figures.notebook import say, show, slider, spread, table
+from figures.lessons import why
+from figures.toy import corruptions, guide_design, robustness
+from figures.engine.tables import difference_text
+from figures.engine.result import load_result
+from figures.lessons.notebook import say, show, slider, spread, table
+from toy2d.paired import difference, measure, over_seeds
 from toy2d import metrics
 from toy2d.corruption import dropout
 from toy2d.fractal import fractal
 from toy2d.pretrained import load
 
 SEEDS, N = ([0, 1], 256) if FAST else ([0, 1, 2], 2048)
-FLOOR = paired.measure(metrics.true_samples(fractal("A"), N))
+FLOOR = measure(metrics.true_samples(fractal("A"), N))
 
 # %% [markdown]
 # ## 1. Capacity and training
@@ -71,11 +74,11 @@ def trained_arms(seed):
     return {"none": main} | {kind: guide(main, load(kind, seed), 2.0) for kind in KINDS}
 
 
-runs = paired.over_seeds(trained_arms, SEEDS, N)
+runs = over_seeds(trained_arms, SEEDS, N)
 
 
 def cells(arm, runs, baseline="none"):
-    change = [paired.difference(runs, arm, baseline, key) for key in ("outliers_99", "misplaced")]
+    change = [difference(runs, arm, baseline, key) for key in ("outliers_99", "misplaced")]
     return [spread(runs[arm]["outliers_99"], ".1%"), spread(change[0], "+.1%"), spread(runs[arm]["branch_tv"], ".3f"), spread(runs[arm]["leaves_lost"], ".0f"),
             spread(runs[arm]["misplaced"], ".1%"), spread(change[1], "+.1%")]
 
@@ -96,7 +99,7 @@ table(["guide, σ = 0.03", "cosine of the errors", "guide's error / main model's
 # The paper searched for its guide with about 30 000 evaluations on images. In 2D a map is cheap. Below, each cell is a guide (trained from another seed than the main model) at the weight that had the fewest outliers for it *on other starting points*, among those that cost at most 0.05 of total variation; w = 1 means that no weight helped.
 
 # %%
-made = load_result("design")
+made = load_result("guide_design")
 d = made.numbers
 
 
@@ -107,7 +110,7 @@ def sure(key, sign):
 
 top = min(d["cells"], key=lambda g: g["change"]["outliers_99"]["mean"])
 show(
-    design.draw(made),
+    guide_design.draw(made),
     f"**Figure 6.1.** Change of outliers, in points, by {len(d['cells'])} guides, each at the weight with the fewest outliers within a budget of coverage ({len(d['seeds'])} training seeds, {d['n']} samples each; *: 95 % interval below zero). It is below zero with certainty for {sure('outliers_99', -1)} of them, the best being width {top['hidden']}, {top['length']} iterations, EMA width {top['ema']:g}: "
     f"{difference_text(top['change']['outliers_99'], '+.1%')}. But total variation rises with certainty for {sure('branch_tv', 1)}, and misplaced mass, the two together, falls with certainty for {sure('misplaced', -1)} and rises for {sure('misplaced', 1)}.",
 )
@@ -160,7 +163,7 @@ def noise_arms(seed):
     return out
 
 
-noisy = paired.over_seeds(noise_arms, SEEDS[:2], N)
+noisy = over_seeds(noise_arms, SEEDS[:2], N)
 table(["input noise", *HEADER], [
     ["exact score", *cells("exact clean", noisy, "exact clean")],
     ["… +10 %", *cells("exact noise 1", noisy, "exact clean")],
@@ -203,7 +206,7 @@ def dropout_arms(seed):
     return out
 
 
-dropped = paired.over_seeds(dropout_arms, SEEDS, N // 4)
+dropped = over_seeds(dropout_arms, SEEDS, N // 4)
 table(["dropout 5 / 10 %", *HEADER], [[name, *cells(name, dropped, "clean")] for name in dropped])
 
 # %% [markdown]
@@ -256,10 +259,10 @@ table(["main ← guide", "best weight", *(f"misplaced mass, w = {w}" for w in ("
 #
 # ## 6. Do the phenomena depend on our settings?
 #
-# The paper fits the exact score and says that its figures stay the same over a wide range of parameters. `python -m figures claims` trained 14 settings, three training seeds each (six for the first two), with a main model of half the training and an eighth of the batch.
+# The paper fits the exact score and says that its figures stay the same over a wide range of parameters. `python -m figures robustness` trained 14 settings, three training seeds each (six for the first two), with a main model of half the training and an eighth of the batch.
 
 # %%
-side = load_result("claims")
+side = load_result("robustness")
 s = side.numbers
 gains = {name: v["difference"]["2"] for name, v in s["settings"].items()}
 sure = [name for name, d in gains.items() if d["outliers_99"]["high"] < 0]
@@ -267,7 +270,7 @@ fewer = [name for name, d in gains.items() if d["outliers_99"]["mean"] < 0]
 worse = [name for name, d in gains.items() if d["branch_tv"]["low"] > 0]
 ratio = [np.exp(d["mean"]) for d in s["denoising"]["log_error_ratio"]]
 show(
-    claims.draw(side),
+    robustness.draw(side),
     f"**Figure 6.3.** Large dots are means over training seeds, small ones the seeds. Without guidance every setting leaves outliers ({min(np.mean(v['arms']['1']['outliers_99']) for v in s['settings'].values()):.0%} to {max(np.mean(v['arms']['1']['outliers_99']) for v in s['settings'].values()):.0%}; true samples 1 %). "
     f"Autoguidance at w = 2 has fewer in {len(fewer)} of {len(gains)} settings, with certainty in {len(sure)} ({', '.join(sure)}); coverage is worse with certainty in {len(worse)} of {len(gains)}. Right: a denoising target multiplies the score error by {min(ratio):.1f} to {max(ratio):.1f}; fewer trajectories fly off if sampling starts lower.",
 )

@@ -36,8 +36,9 @@ from edm import data, models, network
 from edm.guidance import guide
 from edm.network import Denoiser, c_noise
 from edm.sampler import randn, sample, seeded, sigma_steps
-from figures import digits, paired
-from figures.notebook import say, show, slider, spread, table
+from figures.lessons import paired, pictures
+from figures.lessons.notebook import say, show, slider, spread, table
+from toy2d.paired import difference
 
 SETS, COUNT, STEPS = ([0, 30], 30, 6) if FAST else ([0, 200, 400], 200, 10)
 networks = models.shipped("digits")  # main model, and a guide: the same network from another seed, trained an eighth as long
@@ -55,7 +56,7 @@ noise = randn(10, (1, 8, 8), seeded(range(10)))  # one generator for each seed
 sigmas = sigma_steps(STEPS)
 made = {w: sample(guide(networks.main, networks.guide, w), sigmas[0].float() * noise, sigmas, labels) for w in (1.0, 2.0)}
 show(
-    digits.draw_panels({f"w = {w:g}": data.to_uint8(x) for w, x in made.items()}, 10),
+    pictures.draw_panels({f"w = {w:g}": data.to_uint8(x) for w, x in made.items()}, 10),
     f"**Figure 7.1.** `sample(guide(main, weak, w), x, sigma_steps())`: not a line differs from the 2D study. Same noise above and below; guidance changes pixels by {float((made[2.0] - made[1.0]).square().mean().sqrt()):.2f} (root mean square, on a scale where black to white is 2).",
 )
 
@@ -65,13 +66,13 @@ show(
 # *Predict before you run.* What does one get by sampling with the best possible denoiser of the training set?
 
 # %%
-stored = digits.memory(images)
+stored = pictures.memory(images)
 seeds = range(20 if FAST else 100)
 start = sigmas[0].float() * randn(len(seeds), (1, 8, 8), seeded(seeds))
 exact = sample(stored, start, sigmas)
-own = data.to_float(digits.images_of(networks.main, seeds, STEPS)[0])
+own = data.to_float(pictures.images_of(networks.main, seeds, STEPS)[0])
 held_out = data.to_float(data.load("digits", "test").images)
-far = {title: digits.nearest(x, images).median() for title, x in (("exact denoiser of the set", exact), ("the network", own), ("real images that were held out", held_out))}
+far = {title: pictures.nearest(x, images).median() for title, x in (("exact denoiser of the set", exact), ("the network", own), ("real images that were held out", held_out))}
 table(["samples of", "median distance to the nearest training image"], [[title, f"{value:.3f}"] for title, value in far.items()])
 
 # %% [markdown]
@@ -103,12 +104,12 @@ say(f"By hand and `edm.network.Denoiser`: {apart:.0e} apart.")
 
 # %%
 levels = np.geomspace(0.002, 80, 9)
-measured = digits.scales(images, levels)
-unit = digits.scales(images * (0.5 / images.square().mean().sqrt()), levels)
+measured = pictures.scales(images, levels)
+unit = pictures.scales(images * (0.5 / images.square().mean().sqrt()), levels)
 rms, spread_of = float(images.square().mean().sqrt()), float(images.std())
 off = {name: (measured[name].min(), measured[name].max()) for name in ("input", "target")}
 show(
-    digits.draw_scales(levels, measured),
+    pictures.draw_scales(levels, measured),
     f"**Figure 7.2.** Left: the noisy image grows from {measured['x'][0]:.2f} to {measured['x'][-1]:.0f}, while input and target of $F$ stay between {min(off['input'][0], off['target'][0]):.2f} and {max(off['input'][1], off['target'][1]):.2f}. "
     f"Right: at low noise the answer is mostly the image itself, at high noise all comes from the network.",
 )
@@ -129,11 +130,11 @@ raw = network.load(models.CHECKPOINTS / "digits-main.safetensors")
 torch.manual_seed(0)
 fresh = Denoiser(**raw.kwargs)
 some = slice(0, 50 if FAST else 400)
-through = {title: digits.magnitudes(net, images[some], 0.5, classes[some]) for title, net in (("at the start", fresh), ("trained", raw))}
-chains = {"torch": digits.plain_chain(), "EDM2": digits.plain_chain(preserving=True)}
+through = {title: pictures.magnitudes(net, images[some], 0.5, classes[some]) for title, net in (("at the start", fresh), ("trained", raw))}
+chains = {"torch": pictures.plain_chain(), "EDM2": pictures.plain_chain(preserving=True)}
 ends = {title: list(values.values()) for title, values in through.items()}
 show(
-    digits.draw_magnitudes(chains, through),
+    pictures.draw_magnitudes(chains, through),
     f"**Figure 7.3.** Left: twelve layers with SiLU. Torch's own lose the signal (factor {chains['torch'][-1]:.2f}), EDM2's keep it within a factor {chains['EDM2'][-1]:.1f}. Right: after every block of the digits network, at the start between {min(ends['at the start']):.2f} and {max(ends['at the start']):.2f}; "
     f"trained, up to {max(ends['trained']):.2f}.",
 )
@@ -142,7 +143,7 @@ show(
 # 'Preserving' holds in expectation, for independent signals of unit size. Trained signals are not independent: a block can learn to add what points in the direction of its input, and in the decoder, where nothing normalises, size creeps up block by block. It stays within one order of magnitude, and that is the point: no layer saturates, none goes silent, and the learning rate means the same for all. Row lengths need no expectation, they are forced:
 
 # %%
-norms = digits.row_norms(raw)
+norms = pictures.row_norms(raw)
 say(f"All {len(norms)} stored rows of the shipped average have a norm of {norms.mean():.3f} ± {norms.std():.3f} (in units of $\\sqrt n$). Not quite 1, although training forces 1 at each step: these are *averages* of weights, and a mean of vectors of equal length is shorter, the more their direction moved. The shortest has {norms.min():.3f}. "
     "In use each row is normalised again, so this costs nothing.")
 
@@ -156,12 +157,12 @@ say(f"All {len(norms)} stored rows of the shipped average have a norm of {norms.
 # %%
 levels = np.geomspace(0.005, 40, 4 if FAST else 14)
 both = {"main model": networks.main, "guide": networks.guide}
-curves = {title: digits.uncertainty(net, images[some], classes[some], levels) for title, net in both.items()}
+curves = {title: pictures.uncertainty(net, images[some], classes[some], levels) for title, net in both.items()}
 looked_at = (levels > 0.03) & (levels < 7)  # two standard deviations of what training draws
 ratio = {title: (error / expected)[looked_at] for title, (error, expected) in curves.items()}
 worse = (curves["guide"][0] / curves["main model"][0])[looked_at]
 show(
-    digits.draw_uncertainty(levels, curves),
+    pictures.draw_uncertainty(levels, curves),
     f"**Figure 7.4.** What the networks expect (lines), and what is true (dots, {len(images[some])} training images). Where training looks, error over expectation lies between {ratio['main model'].min():.2f} and {ratio['main model'].max():.2f} for the main model, {ratio['guide'].min():.2f} and {ratio['guide'].max():.2f} for the guide. "
     f"The guide's error is {worse.min():.2f} to {worse.max():.2f} times the main model's: the worse model, as a guide should be.",
 )
@@ -172,10 +173,10 @@ show(
 # Training itself is the 2D training with another loss, a generator that yields after every step (`edm.train.steps`). Half a minute of it, from nothing:
 
 # %%
-losses = digits.train_a_little(4 if FAST else 60)
+losses = pictures.train_a_little(4 if FAST else 60)
 tenth = max(1, len(losses) // 10)
 show(
-    digits.draw_training([losses]),
+    pictures.draw_training([losses]),
     f"**Figure 7.5.** Weighted squared error of a new network over {len(losses)} batches of 128. It starts at {losses[:tenth].mean():.2f}, where a network with F = 0 stands, and ends at {losses[-tenth:].mean():.2f}. The shipped main model had 1100 batches, its guide an eighth of that.",
 )
 
@@ -191,10 +192,10 @@ show(
 # *Predict before you run.* Which arm will have the best Fréchet distance? Which of recall and agreement will fall with $w$?
 
 # %%
-ruler = digits.ruler(3 if FAST else None)
+ruler = pictures.ruler(3 if FAST else None)
 WEIGHTS = (1.5, 3.0) if FAST else (1.25, 2.0, 3.0)
 arms = {"none": networks.main} | {f"{kind} {w:g}": networks.guided(kind, w) for kind in ("autoguidance", "cfg") for w in WEIGHTS}
-runs = digits.paired_runs(arms, SETS, COUNT, ruler, STEPS)
+runs = pictures.paired_runs(arms, SETS, COUNT, ruler, STEPS)
 NUMBERS = {"frechet_distance": "Fréchet distance", "class_agreement": "class agreement", "recall": "recall", "coverage": "coverage"}
 table(
     ["arm", *NUMBERS.values(), "nearest training image"],
@@ -207,7 +208,7 @@ table(
 
 # %%
 def changes(key, form="+.3f"):
-    return {arm: spread(paired.difference(runs, arm, "none", key), form) for arm in runs if arm != "none"}
+    return {arm: spread(difference(runs, arm, "none", key), form) for arm in runs if arm != "none"}
 
 
 table(["arm minus no guidance", *NUMBERS.values()], [[arm, *(changes(key)[arm] for key in NUMBERS)] for arm in runs if arm != "none"])
@@ -232,7 +233,7 @@ show(
 
 # %%
 halves = {"autoguidance 3, σ ≤ 0.5": (0, 0.5), "autoguidance 3, σ > 0.5": (0.5, 100)}
-runs |= digits.paired_runs({name: guide(networks.main, networks.guide, 3.0, part) for name, part in halves.items()}, SETS, COUNT, ruler, STEPS)
+runs |= pictures.paired_runs({name: guide(networks.main, networks.guide, 3.0, part) for name, part in halves.items()}, SETS, COUNT, ruler, STEPS)
 table(["arm", *NUMBERS.values()], [[arm, *(spread(runs[arm][key], ".3f") for key in NUMBERS)] for arm in ("none", *halves, "autoguidance 3")])
 
 # %% [markdown]
@@ -243,8 +244,8 @@ table(["arm", *NUMBERS.values()], [[arm, *(spread(runs[arm][key], ".3f") for key
 # more guides.
 
 # %%
-shown = {f"autoguidance, w = {w:g}" if w > 1 else "no guidance": digits.images_of(networks.guided("autoguidance", w), range(20), STEPS)[0] for w in (1.0, 2.0, 4.0)}
-shown |= {f"CFG, w = {w:g}": digits.images_of(networks.guided("cfg", w), range(20), STEPS)[0] for w in (2.0, 4.0)}
+shown = {f"autoguidance, w = {w:g}" if w > 1 else "no guidance": pictures.images_of(networks.guided("autoguidance", w), range(20), STEPS)[0] for w in (1.0, 2.0, 4.0)}
+shown |= {f"CFG, w = {w:g}": pictures.images_of(networks.guided("cfg", w), range(20), STEPS)[0] for w in (2.0, 4.0)}
 plain, pushed = (data.to_float(shown[name]) for name in ("no guidance", "CFG, w = 4"))
 auto = data.to_float(shown["autoguidance, w = 4"])
 
@@ -254,16 +255,16 @@ def variety(x):  # mean distance between the two images of a class
 
 
 show(
-    digits.draw_panels(shown, 20),
+    pictures.draw_panels(shown, 20),
     f"**Figure 7.7.** Twenty seeds; in each column the same class and the same noise. The mean distance between the two examples of a class is {variety(plain):.2f} without guidance and {variety(pushed):.2f} with CFG at w = 4, which makes them more alike. With autoguidance at w = 4 it is {variety(auto):.2f}: these are not more varied, they fall apart.",
 )
 
 # %%
-slider(lambda w, kind: digits.draw_panels({f"{kind}, w = {w:g}": digits.images_of(networks.guided(kind, w), range(40), STEPS)[0]}, 10), SLIDERS,
+slider(lambda w, kind: pictures.draw_panels({f"{kind}, w = {w:g}": pictures.images_of(networks.guided(kind, w), range(40), STEPS)[0]}, 10), SLIDERS,
        w=[1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0], kind=["autoguidance", "cfg"])
 
 # %%
-slider(lambda sigma: digits.draw_panels(digits.noised(images[:10], [sigma], networks.main, classes[:10]), 10), SLIDERS,
+slider(lambda sigma: pictures.draw_panels(pictures.noised(images[:10], [sigma], networks.main, classes[:10]), 10), SLIDERS,
        sigma=[0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0])
 
 # %% [markdown]

@@ -33,8 +33,9 @@ import numpy as np
 import torch
 
 from edm.ema import PowerEMA, beta, posthoc_coefficients, profile, std_to_exponent
-from figures import posthoc
-from figures.notebook import say, show, slider, spread, table
+from figures.lessons import posthoc
+from figures.lessons.notebook import say, show, slider, spread, table
+from toy2d.train import STORED, train_tracked
 
 SEEDS, STEPS = ([0, 1], 96) if FAST else ([0, 1, 2], 768)
 
@@ -93,7 +94,7 @@ say(f"By hand {average:.5f}, as a weighted sum {(weights * walk).sum():.5f}, `Po
 
 # %%
 snapshot_times = np.linspace(0.125, 1, 8)
-stored = [(t, s) for t in snapshot_times for s in posthoc.STORED]
+stored = [(t, s) for t in snapshot_times for s in STORED]
 x = posthoc_coefficients([t for t, _ in stored], [s for _, s in stored], 1.0, 0.07)[:, 0]
 show(
     posthoc.draw_reconstruction(0.15, snapshot_times),
@@ -112,7 +113,7 @@ slider(lambda width, snapshots: posthoc.draw_reconstruction(width, np.linspace(1
 
 # %%
 wanted = (0.02, 0.05, 0.07, 0.10, 0.15, 0.20, 0.25)
-runs = [posthoc.train(seed, wanted, iterations=STEPS, snapshot_every=STEPS // 24) for seed in SEEDS]
+runs = [train_tracked(seed, wanted, iterations=STEPS, snapshot_every=STEPS // 24) for seed in SEEDS]
 far = {every: [[posthoc.distance(posthoc.reconstruct(r, w, every), r.tracked[w]) for w in wanted] for r in runs] for every in (1, 2, 4)}
 moved = [[posthoc.distance(r.last, r.tracked[w]) for w in wanted] for r in runs]
 table(
@@ -138,7 +139,7 @@ def error_by_width(run):
 
 
 late = [error_by_width(r) for r in runs]
-early = [error_by_width(posthoc.train(seed, iterations=STEPS // 8, snapshot_every=STEPS // 96)) for seed in SEEDS]
+early = [error_by_width(train_tracked(seed, iterations=STEPS // 8, snapshot_every=STEPS // 96)) for seed in SEEDS]
 gain = [min(e[w] for w in sweep) / e["last"] - 1 for e in late]
 gain_early = [min(e[w] for w in sweep) / e["last"] - 1 for e in early]
 best = [min(sweep, key=e.get) for e in late]

@@ -13,7 +13,7 @@
 # | blends, and models that were harmed on purpose | which of the paper's verdicts come out |
 # | the same study on garments, 16 × 16 | what carries over, to unseen images, too; and a search at a thirteenth of the price |
 #
-# The results come from `python -m figures digits` and are stored with the project; the pictures here are drawn from them.
+# The results come from `python -m figures images` and are stored with the project; the pictures here are drawn from them.
 
 # %% tags=["setup"]
 REPOSITORY = "https://github.com/your-name/diffusion-guidance"  # where to install from if the package is not there
@@ -35,11 +35,11 @@ SLIDERS = True  # False: the static pictures only
 import numpy as np
 from edm import models
 from edm.sampler import randn, seeded
-from figures import digits
-from figures.common import load_result
-from figures.images import blend, corruptions, fig3, fig7, grids, networks, search, table1
+from figures.lessons import pictures
+from figures.engine.result import load_result
+from figures.images import corruptions, fig3, fig4_8_grids, fig5_6_blend, fig7, networks, search, table1
 from figures.images.points import against, best, mean
-from figures.notebook import say, show, slider, spread, table
+from figures.lessons.notebook import say, show, slider, spread, table
 
 COUNT, STEPS = (30, 6) if FAST else (200, 10)
 
@@ -56,7 +56,7 @@ def fd(point):
     return spread(point["values"]["frechet_distance"], ".3f")
 
 
-about = stored("table1")
+about = stored("digits/table1")
 floors = about["floors"]
 say(f"Stored results: {about['images_for_a_number']} images for each number, {about['sampler_steps']} steps of the sampler, training seeds {about['training_seeds']}. Weights of the networks: main {about['weights_of_networks']['main']:,}, half the width {about['weights_of_networks']['xs']:,}. T is {about['training_length']:,} training images.")
 
@@ -66,22 +66,22 @@ say(f"Stored results: {about['images_for_a_number']} images for each number, {ab
 # First two hundred digits without guidance, with autoguidance and with CFG, from the same noise, with the pair that comes with the project (training seed 0). The classifier that gives the features trains itself now; its numbers are therefore comparable with one another, not with those of notebook 7.
 
 # %%
-pair, ruler = models.shipped("digits"), digits.ruler(1 if FAST else 20)
+pair, ruler = models.shipped("digits"), pictures.ruler(1 if FAST else 20)
 arms = {"no guidance": pair.main, "autoguidance, w = 1.5": pair.guided("autoguidance", 1.5), "CFG, w = 1.25": pair.guided("cfg", 1.25)}
-made = {name: digits.images_of(d, range(20), STEPS)[0] for name, d in arms.items()}
+made = {name: pictures.images_of(d, range(20), STEPS)[0] for name, d in arms.items()}
 moved = {name: float((x.float() - made["no guidance"].float()).square().mean().sqrt() / 255) for name, x in made.items()}
 show(
-    digits.draw_panels(made, 20),
+    pictures.draw_panels(made, 20),
     f"**Figure 9.1.** Twenty seeds; in each column the same class and the same noise. Guidance changes pixels by {moved['autoguidance, w = 1.5']:.2f} and {moved['CFG, w = 1.25']:.2f} (root mean square, black to white is 1).",
 )
 
 # %%
-live = digits.paired_runs(arms, [20_000], COUNT, ruler, STEPS)
+live = pictures.paired_runs(arms, [20_000], COUNT, ruler, STEPS)
 columns = {"frechet_distance": "Fréchet distance", "class_agreement": "class agreement", "recall": "recall", "coverage": "coverage", "nearest": "nearest training image"}
 table(["", *columns.values()], [[name, *(spread(r[key], ".3f") for key in columns)] for name, r in live.items()])
 
 # %%
-slider(lambda w, kind: digits.draw_panels({f"{kind}, w = {w:g}": digits.images_of(pair.guided(kind, w), range(40), STEPS)[0]}, 20), SLIDERS, w=[1.0, 1.25, 1.5, 2.0, 3.0], kind=["autoguidance", "cfg"])
+slider(lambda w, kind: pictures.draw_panels({f"{kind}, w = {w:g}": pictures.images_of(pair.guided(kind, w), range(40), STEPS)[0]}, 20), SLIDERS, w=[1.0, 1.25, 1.5, 2.0, 3.0], kind=["autoguidance", "cfg"])
 
 # %% [markdown]
 # One set of noise, one training: an illustration, no evidence. (`nearest`: median over images of the root mean square pixel difference to the nearest training image; black to white is 2 here.) The evidence follows.
@@ -89,11 +89,11 @@ slider(lambda w, kind: digits.draw_panels({f"{kind}, w = {w:g}": digits.images_o
 # ## 2. How good is each network alone?
 
 # %%
-alone = stored("images")
+alone = stored("digits/networks")
 points = {(p["main"][0], p["main"][1], p["main"][2]): p for p in alone["points"]}
 by_width = ", ".join(f"{w:g}: {fd(points['main', 1, w])}" for w in (0.05, 0.1, 0.2))
 show(
-    networks.draw(load_result("images")),
+    networks.draw(load_result("digits/networks")),
     f"**Figure 9.2.** Left: networks alone by training length (dots: training seeds; dotted: as many test images as are generated; dashed: as many training images, what a perfect memory would score). Main {fd(points['main', 1, 0.1])}; its capacity after T/4, T/8, T/16: {fd(points['guide', 4, 0.1])}, {fd(points['guide', 8, 0.1])}, {fd(points['guide', 16, 0.1])}; half the width after T, T/8: {fd(points['xs', 1, 0.1])}, {fd(points['xs', 8, 0.1])}. "
     f"Right: the main model by EMA width, {by_width}.",
 )
@@ -108,11 +108,11 @@ show(
 # Now each of these guides the main model. *Predict before you look:* which should be the best guide, the one nearest in quality to the main model or a much worse one?
 
 # %%
-three = stored("fig3")
+three = stored("digits/fig3")
 flat = {name: {p["w"]: p for p in some} for part in ("lengths", "capacities") for name, some in three[part].items()}
 unguided = flat["T"][1]
 show(
-    fig3.draw(load_result("fig3")),
+    fig3.draw(load_result("digits/fig3")),
     f"**Figure 9.3.** The paper's Figure 3. Above Fréchet distance, below recall, against w. At w = 1.5, guide of main's capacity: T/32 {fd(flat['T/32'][1.5])}, T/16 {fd(flat['T/16'][1.5])}, T/8 {fd(flat['T/8'][1.5])}, T/4 {fd(flat['T/4'][1.5])}, T {fd(flat['T'][1.5])}; no guidance {fd(unguided)}. "
     f"Guide of half the width: T/8 {fd(flat['XS, T/8'][1.5])}, T {fd(flat['XS, T'][1.5])}. Right: EMA widths of both at w = 1.5.",
 )
@@ -133,7 +133,7 @@ table(
 # ## 4. Figure 7: three ways of guidance
 
 # %%
-seven = stored("fig7")
+seven = stored("digits/fig7")
 by = {name: {p["w"]: p for p in some} for name, some in seven["methods"].items()}
 
 
@@ -142,7 +142,7 @@ def numbers(name, w, key, form=".3f"):
 
 
 show(
-    fig7.draw(load_result("fig7")),
+    fig7.draw(load_result("digits/fig7")),
     f"**Figure 9.4.** The paper's Figure 7, with coverage. Best distances: CFG {fd(best(seven['methods']['CFG']))} at w = {best(seven['methods']['CFG'])['w']:g}, autoguidance {fd(best(seven['methods']['autoguidance']))} at w = {best(seven['methods']['autoguidance'])['w']:g}. At w = 2 recall is {numbers('CFG', 2, 'recall')} with CFG, {numbers('CFG, interval', 2, 'recall')} in the interval σ in ({seven['interval'][0]}, {seven['interval'][1]}], {numbers('autoguidance', 2, 'recall')} with autoguidance, and the distance {numbers('CFG', 2, 'frechet_distance')}, {numbers('CFG, interval', 2, 'frechet_distance')}, {numbers('autoguidance', 2, 'frechet_distance')}.",
 )
 
@@ -166,7 +166,7 @@ table(header, body)
 # %%
 auto, plain = rows["autoguidance (XS, less trained)"], rows["no guidance"]
 show(
-    table1.draw(load_result("table1")),
+    table1.draw(load_result("digits/table1")),
     f"**Figure 9.5.** The rows with labels; dots are training seeds. Against the best unguided setting, autoguidance changes the Fréchet distance by {spread(auto['change'], '+.0%')} (each seed: {', '.join(f'{c:+.0%}' for c in auto['change'])}) and recall by {interval(auto['difference']['recall'])}; CFG by {spread(rows['CFG']['change'], '+.0%')} and {interval(rows['CFG']['difference']['recall'])}.",
 )
 
@@ -194,9 +194,9 @@ table(
 # ## 6. Blends
 
 # %%
-mix = stored("blend")
+mix = stored("digits/fig5_6_blend")
 show(
-    blend.draw(load_result("blend")),
+    fig5_6_blend.draw(load_result("digits/fig5_6_blend")),
     f"**Figure 9.6.** CFG and autoguidance together [AG, eq. 6], total weight shared between them. Half and half at w = 1.5: {fd(next(p for p in mix['blends']['1.5'] if p['share'] == 0.5))}, against {fd(next(p for p in mix['blends']['1.5'] if p['share'] == 0))} (CFG) and {fd(next(p for p in mix['blends']['1.5'] if p['share'] == 1))} (autoguidance).",
 )
 
@@ -208,9 +208,9 @@ show(
 # The paper's explanation of autoguidance is tested by breaking things: take one good model, harm it a little, and guide it by itself harmed twice as much. If guidance undoes the harm that both share, this must work, and fail when the harm is of another kind.
 
 # %%
-harm = stored("image_corruptions")
+harm = stored("digits/image_corruptions")
 show(
-    corruptions.draw(load_result("image_corruptions")),
+    corruptions.draw(load_result("digits/image_corruptions")),
     f"**Figure 9.7.** Left: main model with 5 % dropout, alone {harm['verdicts']['dropout, guide dropout']['unguided']:.3f}; right: with its input's noise raised by 10 %, alone {harm['verdicts']['noise, guide noise']['unguided']:.3f}; unharmed (blue) {fd(harm['whole'])}. Guided by itself with twice the harm, of the same kind or of the other; twice the harm alone: {fd(harm['weaker']['dropout'])} and {fd(harm['weaker']['noise'])}.",
 )
 
@@ -233,11 +233,11 @@ table(
 
 # %%
 fashion = stored("fashion-16/table1")
-show(grids.draw(load_result("fashion-16/grids")), "**Figure 9.8.** Garments from the same noise, one class a column: from top to bottom the weight, from left to right CFG, half of each, autoguidance.")
+show(fig4_8_grids.draw(load_result("fashion-16/fig4_8_grids")), "**Figure 9.8.** Garments from the same noise, one class a column: from top to bottom the weight, from left to right CFG, half of each, autoguidance.")
 
 # %%
 garments = models.shipped("fashion-16")  # training seed 0: the main model, and a guide of half the width after T/8
-slider(lambda w, kind: digits.draw_panels({f"{kind}, w = {w:g}": digits.images_of(garments.guided(kind, w), range(40), STEPS, garments.shape)[0]}, 20), SLIDERS, w=[1.0, 1.25, 1.5, 2.0, 3.0], kind=["autoguidance", "cfg"])
+slider(lambda w, kind: pictures.draw_panels({f"{kind}, w = {w:g}": pictures.images_of(garments.guided(kind, w), range(40), STEPS, garments.shape)[0]}, 20), SLIDERS, w=[1.0, 1.25, 1.5, 2.0, 3.0], kind=["autoguidance", "cfg"])
 
 # %%
 clothes = fashion["rows"]
@@ -308,7 +308,7 @@ table(
 )
 
 # %% [markdown]
-# Five training seeds are few: intervals over five pairs say little about differences below 0.02. Weights were searched on a coarse grid (1.1, 1.25, 1.5, 2, up to 3 for two of the ways). Digits are an easy, tiny world; Fashion-MNIST at 16 × 16 took three hours on two cores; in full size it is one command on a GPU: `until python -m figures digits --data fashion-mnist --minutes 9; [ $? -ne 3 ]; do :; done` (it has not run yet).
+# Five training seeds are few: intervals over five pairs say little about differences below 0.02. Weights were searched on a coarse grid (1.1, 1.25, 1.5, 2, up to 3 for two of the ways). Digits are an easy, tiny world; Fashion-MNIST at 16 × 16 took three hours on two cores; in full size it is one command on a GPU: `until python -m figures images --data fashion-mnist --minutes 9; [ $? -ne 3 ]; do :; done` (it has not run yet).
 #
 # **Questions.** (1) Why does a guide of full length from another seed make things worse, although the line is the same? What does the difference of two equally good models consist of? (2) CFG's guide is the main model without labels. In which sense is it *also* less trained here? (3) Intervals over training seeds use Student's t with four degrees of freedom. How wide would they have been with three training seeds of the same spread, and how wide would they be with ten? (4) The unguided row chose its EMA width, the guided ones were mostly measured at 0.10. Whom does that favour?
 # (5) Real training images, as many as are generated, have a recall below that of the models. Why? (A real image counts as recalled when it lies in the ball of some generated one. What makes balls large?)

@@ -36,10 +36,12 @@ from pathlib import Path
 
 import torch
 
-from edm import cli, official
-from figures import cost, published
-from figures.digits import draw_panels
-from figures.notebook import say, show, slider, table
+from edm import official
+from edm import cli
+from figures.lessons import cost
+from figures.lessons import published
+from figures.lessons.pictures import draw_panels
+from figures.lessons.notebook import say, show, slider, table
 
 folder = Path(tempfile.mkdtemp())  # for the files made here
 

@@ -166,7 +166,7 @@ def html(paths: list[Path], out: Path) -> None:
 
 
 def descriptions(notebook) -> list[str]:
-    """What its pictures show, for those who cannot see them: their captions, as `figures.notebook.show` stored them."""
+    """What its pictures show, for those who cannot see them: their captions, as `figures.lessons.notebook.show` stored them."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
 

@@ -16,9 +16,9 @@ import torch
 from edm.sampler import sample, sigma_steps
 from tests import bench_network
 from toy2d import pretrained
-from toy2d.arms import draw_start
 from toy2d.fractal import fractal
 from toy2d.model import LogDensityMLP
+from toy2d.paired import draw_start
 from toy2d.train import P_MEAN, P_STD, train, train_steps
 
 BATCH, REPEATS = 4096, 9

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from figures import seeds
-from figures.common import load_result
+from figures.engine.result import load_result
 from figures.images import table1
+from figures.toy import seeds
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -11,8 +11,8 @@ import torch
 
 from edm.guidance import guide, truncate
 from toy2d import metrics, pretrained
-from toy2d.arms import draw_start, run
 from toy2d.fractal import CLASSES, fractal
+from toy2d.paired import draw_start, run
 from toy2d.train import train
 
 EXAMPLES = {

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edm.denoiser import Denoiser
 from edm.sampler import sigma_steps
-from toy2d.arms import SIGMA_MAX
+from toy2d.paired import SIGMA_MAX
 
 SIGMA_END = (
     0.01  # where densities are compared: finer than the leaves, and still a level that the models were trained at

@@ -163,3 +163,23 @@ def mean_log_density(points: Tensor, samples: Tensor) -> float:
 def fresh_generator() -> torch.Generator:
     """Generator of the true samples that stand beside the models': not those used as reference."""
     return torch.Generator().manual_seed(TRUE_SEED + 1)
+
+
+def moments(mixture: GaussianMixture) -> tuple[Tensor, Tensor]:  # [2], [2, 2]
+    """Exact mean and covariance."""
+    w, m = mixture.weights.double(), mixture.means.double()
+    mean = w @ m
+    second = torch.einsum("k,kij->ij", w, mixture.covariances.double()) + torch.einsum("k,ki,kj->ij", w, m, m)
+    return mean, second - mean[:, None] * mean
+
+
+def score_error(model, x: Tensor, sigma: float) -> Tensor:  # [N]
+    """sigma^2 |s_model - s*|^2 / 2 at each point x [N, 2]: the training loss there."""
+    truth = fractal("A").score(x, sigma)
+    return sigma**2 * (model.score(x, sigma) - truth).square().mean(1)
+
+
+def error_curve(model, sigmas, n: int = 4096, seed: int = 0) -> np.ndarray:  # [len(sigmas)]
+    """Mean score error over n true points of each noise level."""
+    generator = torch.Generator().manual_seed(seed)
+    return np.array([score_error(model, fractal("A").sample(n, s, generator), s).mean().item() for s in sigmas])

@@ -21,6 +21,8 @@ from toy2d.mixture import GaussianMixture, log_prob_and_score
 from toy2d.model import LogDensityMLP
 
 P_MEAN, P_STD = -2.3, 1.5  # ln sigma ~ N(P_mean, P_std^2)
+STORED = (0.05, 0.10)  # widths of the averages that snapshots store, the paper's
+Weights = dict[str, Tensor]  # of one model, by name
 TARGETS = ("exact", "denoising")  # the true score at x; or (y - x) / sigma^2 with the clean y that x was made from
 
 
@@ -141,6 +143,44 @@ def train(
             if on_step is not None:
                 on_step(state)
     return Trained(state.ema.cpu().requires_grad_(False), torch.stack(losses).tolist(), snapshots)
+
+
+@dataclass
+class TrackedRun:
+    """A training run with everything that averages need."""
+
+    iterations: int
+    hidden: int
+    last: Weights = field(default_factory=dict)  # weights after the last step, not averaged
+    snapshots: dict[tuple[int, float], Weights] = field(default_factory=dict)  # (iteration, width) -> average
+    tracked: dict[float, Weights] = field(default_factory=dict)  # width -> average tracked all along: the truth
+
+    def model(self, state: Weights) -> LogDensityMLP:
+        model = LogDensityMLP(self.hidden)
+        model.load_state_dict(state)
+        return model.eval().requires_grad_(False)
+
+
+def train_tracked(
+    seed: int, widths=(), *, stored=STORED, hidden=16, iterations=512, batch=512, snapshot_every=32, compile=False
+) -> TrackedRun:
+    """Train a small 2D model, storing averages of the widths `stored` regularly and tracking those of `widths`."""
+    if iterations % snapshot_every:
+        raise ValueError(f"iterations must be a multiple of snapshot_every, got {iterations} and {snapshot_every}")
+    ema, run = None, TrackedRun(iterations, hidden)
+    for state in train_steps("A", hidden, iterations, seed, batch=batch, compile=compile):
+        ema = ema or PowerEMA(state.model, [*stored, *widths])  # the first update forgets all before it: beta is 0
+        ema.update(state.iteration, 1)
+        if state.iteration % snapshot_every == 0:
+            for std in stored:
+                run.snapshots[state.iteration, std] = copy_of(ema.models[std].state_dict())
+    run.last = copy_of(state.model.state_dict())
+    run.tracked = {std: copy_of(ema.models[std].state_dict()) for std in widths}
+    return run
+
+
+def copy_of(state: Weights) -> Weights:
+    return {k: v.clone() for k, v in state.items()}
 
 
 @cache

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from edm.metrics import paired_difference
-from figures.common import difference_text as show
+from figures.engine.tables import difference_text as show
+from figures.engine.verdicts import HOLDS, NOT, OPEN, PARTLY, Claim, Numbers, both, falls, rises
 from figures.images.points import against, best, mean
-from figures.verdicts import HOLDS, NOT, OPEN, PARTLY, Claim, Numbers, both, falls, rises
 
 AUTO, CFG = "autoguidance (XS, less trained)", "CFG"
 
@@ -138,7 +138,7 @@ def search(n: Numbers) -> tuple[str, str]:
     return text, NOT if not within or saved < 10 else falls(n["gain"])
 
 
-def claims(study: str = "") -> list[Claim]:
+def claims(study: str) -> list[Claim]:
     """The claims on a study, whose results lie in the gallery's folder of that name."""
     listed = [
         Claim("CFG lowers the distance (Table 1)", "table1", method(CFG, keeps_recall=False), "2.56 to 2.23 at w = 1.4"),

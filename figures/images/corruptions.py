@@ -5,12 +5,13 @@ Dropout of 5 and 10 %, and noise added to the input, raising its level by 10 and
 
 import matplotlib.pyplot as plt
 
-from figures.common import Result
+from figures.engine.plots import legend_below, panels
+from figures.engine.result import Result
 from figures.images import settings
-from figures.images.plots import COLOURS, curve, floor, legend_below, panels
+from figures.images.measure import measure_all
+from figures.images.plots import COLOURS, curve, floor
 from figures.images.points import about, against, best, mean, point
-from figures.images.rows import SELECT, arm, measure_all
-from figures.images.settings import KINDS
+from figures.images.settings import KINDS, SELECT, arm
 from toy2d import plots
 
 COST, NEEDS = "6 min (digits), 10 min (fashion-16)", "the networks of `python -m figures images`"

@@ -5,11 +5,13 @@ Everything here is seen on the noise seeds on which weights and widths are chose
 
 import matplotlib.pyplot as plt
 
-from figures.common import Result
+from figures.engine.plots import panels
+from figures.engine.result import Result
 from figures.images import settings
-from figures.images.plots import COLOURS, curve, floor, heat, panels
+from figures.images.measure import measure_all
+from figures.images.plots import COLOURS, curve, floor, heat
 from figures.images.points import about, mean, point, points
-from figures.images.rows import SELECT, measure_all
+from figures.images.settings import SELECT
 from toy2d import plots
 
 COST, NEEDS = "15 min (digits), 25 min (fashion-16) after images", "the networks of `python -m figures images`"

@@ -5,11 +5,13 @@ Everything here is seen on the noise seeds on which weights are chosen; table1 r
 
 import matplotlib.pyplot as plt
 
-from figures.common import Result
+from figures.engine.plots import legend_below, panels
+from figures.engine.result import Result
 from figures.images import settings
-from figures.images.plots import curve, floor, legend_below, panels
+from figures.images.measure import measure_all
+from figures.images.plots import curve, floor
 from figures.images.points import TITLES, about, points
-from figures.images.rows import SELECT, measure_all
+from figures.images.settings import SELECT
 from toy2d import plots
 
 COST, NEEDS = "5 min after images", "the networks of `python -m figures images`"

@@ -5,12 +5,14 @@ All other image experiments take their networks from here. Training goes on wher
 
 import matplotlib.pyplot as plt
 
-from figures.common import Result
-from figures.images import family, settings
-from figures.images.family import STUDIES, Net
-from figures.images.plots import COLOURS, curve, floor, panels
+from figures.engine.plots import panels
+from figures.engine.result import Result
+from figures.images import settings, study
+from figures.images.measure import measure_all
+from figures.images.plots import COLOURS, curve, floor
 from figures.images.points import about, point
-from figures.images.rows import SELECT, arm, measure_all
+from figures.images.settings import SELECT, arm
+from figures.images.study import STUDIES, Net
 from toy2d import plots
 
 COST, NEEDS = (
@@ -21,13 +23,13 @@ FAST = dict(data="tiny")
 
 
 def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
-    """minutes: stop after so long (`family.Unfinished`); the same call goes on from there. runs: folder of the networks."""
+    """minutes: stop after so long (`study.Unfinished`); the same call goes on from there. runs: folder of the networks."""
     plan = STUDIES[data]
-    if data != "tiny" and any(family.missing(plan, runs or family.RUNS / data)):
-        family.train(plan, runs or family.RUNS / data, minutes=minutes, workers=workers)
+    if data != "tiny" and any(study.missing(plan, runs or study.RUNS / data)):
+        study.train(plan, runs or study.RUNS / data, minutes=minutes, workers=workers)
     rows = measure_all(data, settings.networks(), runs=runs, workers=workers, minutes=minutes, desc="networks")
     numbers = about(data, SELECT, runs)
-    numbers["recipe"] = family.record(plan)
+    numbers["recipe"] = study.record(plan)
     numbers["points"] = [point(rows, task) for task in settings.networks()]
     return Result(numbers)
 

@@ -1,8 +1,7 @@
 """What the pictures of the image study share: curves over training seeds, the floor of real images, small tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from toy2d import plots
@@ -38,17 +37,3 @@ def heat(ax, table: Sequence, rows: Sequence, columns: Sequence, low: bool = Tru
         ax.text(j, i, f"{value:.3f}", ha="center", va="center", fontsize=9, weight="bold" if bold else "normal")
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(rows)), rows)
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in (header, *rows)]
-    return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
-
-
-def panels(rows: int, columns: int, width: float = 3.5, height: float = 3.0):
-    return plt.subplots(rows, columns, figsize=(width * columns, height * rows), layout="constrained", squeeze=False)
-
-
-def legend_below(figure, ax, columns: int = 5) -> None:
-    """The names in `ax` below all panels."""
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns, frameon=False, fontsize=8)

@@ -7,12 +7,11 @@ from functools import lru_cache
 import numpy as np
 
 from edm import metrics
-from edm.report import device_name
-from figures.common import plain
-from figures.images import family
-from figures.images.family import STUDIES
-from figures.images.numbers import Yardstick, yardstick
-from figures.images.rows import arm, place
+from edm.evaluation.yardstick import device_name
+from edm.storage.atomic import plain
+from figures.images.measure import Yardstick, place, yardstick
+from figures.images.settings import arm
+from figures.images.study import SIZES, STUDIES, device, parameters
 
 TITLES = {
     "frechet_distance": "Fréchet distance to training images",
@@ -35,11 +34,11 @@ def about(study: str, firsts: Sequence[int], runs=None) -> dict:
         "data": plan.data,
         "images_for_a_number": plan.count,
         "sampler_steps": plan.steps,
-        "device": device_name(family.device()),
+        "device": device_name(device()),
         "training_seeds": list(plan.seeds),
         "first_noise_seeds": list(firsts),
         "training_length": plan.config.images,
-        "weights_of_networks": {size: family.parameters(plan, size) for size in family.SIZES},
+        "weights_of_networks": {size: parameters(plan, size) for size in SIZES},
         "floors": floors(yardstick(study, place(study, runs)), plan.count),
     }
 

@@ -10,13 +10,15 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.stats import spearmanr
 
 from edm.metrics import paired_difference
-from edm.search import successive_halving
-from figures.common import Result
+from figures.engine.halving import successive_halving
+from figures.engine.plots import panels
+from figures.engine.result import Result
 from figures.images import table1
-from figures.images.family import STUDIES
-from figures.images.plots import COLOURS, panels
+from figures.images.measure import measure_all
+from figures.images.plots import COLOURS
 from figures.images.points import about, point, setting_of
-from figures.images.rows import REPORT, SELECT, arm, measure_all
+from figures.images.settings import REPORT, SELECT, arm
+from figures.images.study import STUDIES
 from toy2d import plots
 
 COST, NEEDS = "3 min after table1", "the networks of `python -m figures images`"

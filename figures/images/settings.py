@@ -1,8 +1,13 @@
-"""Which settings each image experiment measures. They overlap on purpose: a row is made once, whoever asks for it."""
+"""Which settings each image experiment measures. They overlap on purpose: a row is made once, whoever asks for it.
 
-from figures.images.family import Net
-from figures.images.rows import MAIN, arm
+Weights and EMA widths are chosen on the noise seeds SELECT and reported on the noise seeds REPORT, which never overlap. Within a
+training seed every setting starts from the same noise, so that rows are paired.
+"""
 
+from figures.images.study import Net
+
+SELECT, REPORT = (0,), (10_000, 20_000, 30_000, 40_000)  # first noise seeds of each set of `Study.count` seeds
+MAIN = Net()
 INTERVAL = (0.2, 3.0)  # of noise levels for guidance limited to an interval; fixed beforehand, not tuned
 WEIGHTS = (1.1, 1.25, 1.5, 2.0)  # of guidance, besides 1
 LARGE = (*WEIGHTS, 2.5, 3.0)  # where the best might lie at 2
@@ -11,6 +16,27 @@ WIDTHS = (0.05, 0.10, 0.20)
 GUIDE = Net("xs", 8)  # smaller and less trained, the paper's kind
 SAME_RUN = "T/8, main's own run"
 LENGTHS = (32, 16, 8, 4)  # of guides: T divided by these
+
+
+def arm(kind: str = "none", w: float = 1.0, main: Net = MAIN, guide: Net | None = None, *, interval=None, alpha=None,
+        labels: bool = True, corrupt: tuple[str, str] = ("", "")) -> dict:  # fmt: skip
+    """A setting as `measure` takes it. Weight 1 is the main model alone, whatever the kind: one row for all of them.
+
+    corrupt: of main and guide, such as "dropout 0.05" or "noise 0.1". alpha: share of autoguidance in a blend, whose ends
+    are CFG and autoguidance.
+    """
+    if kind == "blend" and alpha in (0, 1):
+        kind, alpha = ("cfg", "autoguidance")[int(alpha)], None
+    if w == 1 or kind == "none":
+        kind, w, guide, interval, alpha, corrupt = "none", 1.0, None, None, None, (corrupt[0], "")
+    if kind == "cfg":
+        guide = None
+    nets = dict(main=spec_of(main), guide=spec_of(guide))
+    return dict(kind=kind, w=float(w), **nets, interval=interval, alpha=alpha, labels=labels, corrupt=corrupt)
+
+
+def spec_of(net: Net | None) -> list | None:
+    return None if net is None else [net.size, net.part, net.ema, net.shift]
 
 
 def networks() -> list[dict]:

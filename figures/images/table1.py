@@ -10,11 +10,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from figures.common import Result, difference_text, write
+from edm.storage.atomic import write_atomic
+from figures.engine.plots import legend_below, panels
+from figures.engine.result import Result
+from figures.engine.tables import difference_text, markdown
 from figures.images import settings
-from figures.images.plots import floor, legend_below, markdown, panels
+from figures.images.measure import measure_all
+from figures.images.plots import floor
 from figures.images.points import TITLES, about, against, best, mean, point, setting_of
-from figures.images.rows import REPORT, SELECT, measure_all
+from figures.images.settings import REPORT, SELECT
 from toy2d import plots
 
 COST, NEEDS = "15 min (digits), 25 min (fashion-16) after fig3 and fig7", "the networks of `python -m figures images`"
@@ -124,8 +128,8 @@ def _vertical(ax, floors: Mapping, key: str) -> None:
 
 
 def extras(result: Result, out: Path) -> None:
-    write(out / "table1.md", lambda p: p.write_text(text(result)))
-    write(out / "table1-short.md", lambda p: p.write_text(short(result)))
+    write_atomic(out / "table1.md", text(result))
+    write_atomic(out / "table1-short.md", short(result))
 
 
 def short(result: Result) -> str:

@@ -8,10 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from edm import guidance, models, network, sampler, sweep
-from edm.distributed import World
+from edm import guidance, models, network, sampler
+from edm.evaluation import sweep
 from edm.generate import generate, guided, image_path, write_folder
-from edm.grid import grid, png
+from edm.storage.png import grid, png, read_folder
+from edm.training.distributed import World
 
 SHAPE = (1, 8, 8)
 SIGMAS = sampler.sigma_steps(4)
@@ -139,7 +140,7 @@ def test_processes_share_a_folder(tmp_path, main, monkeypatch):
     made = [write_folder(tmp_path / "two", main, range(7), SHAPE, [0, 1], world=World(r, 2), **options) for r in (0, 1)]
     assert made == [4, 3]
     write_folder(tmp_path / "one", main, range(7), SHAPE, [0, 1], **options)
-    (two, labels), (one, _) = next(sweep.read_folder(tmp_path / "two")), next(sweep.read_folder(tmp_path / "one"))
+    (two, labels), (one, _) = next(read_folder(tmp_path / "two")), next(read_folder(tmp_path / "one"))
     assert difference(two, one) <= 1 and labels.tolist() == [0, 0, 0, 0, 1, 1, 1]
 
 
@@ -159,17 +160,17 @@ def test_torchrun_shares_a_folder(tmp_path, main):
     command += ["--main", tmp_path / "main.safetensors", "--guidance", "none", "--steps", "4", "--seeds", "0-9"]
     result = subprocess.run([*command, "--out", tmp_path / "out"], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
-    images, labels = next(sweep.read_folder(tmp_path / "out"))
+    images, labels = next(read_folder(tmp_path / "out"))
     assert labels.tolist() == list(range(10)) and difference(images, images_of(main, range(10))) <= 1
 
 
 def test_read_folder_names_the_damaged_file(tmp_path, main):
     with pytest.raises(FileNotFoundError, match="no images"):
-        sweep.read_folder(tmp_path)
+        read_folder(tmp_path)
     write_folder(tmp_path, main, range(2), SHAPE, [0, 1], settings={}, sigmas=SIGMAS)
     image_path(tmp_path, 1, 1).write_bytes(b"<html>")
     with pytest.raises(ValueError, match="000001.png is not a readable image"):
-        next(sweep.read_folder(tmp_path))
+        next(read_folder(tmp_path))
 
 
 def test_frozen_models_make_the_same_images(tmp_path, main, weak):

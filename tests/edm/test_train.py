@@ -12,9 +12,11 @@ import pytest
 import torch
 from scipy import stats
 
-from edm import checkpoint, counter, data, reconstruct, run, train
+from edm import data, train
 from edm.ema import PowerEMA
 from edm.loss import edm2_loss
+from edm.storage import atomic
+from edm.training import checkpoint, counter, run, snapshots
 
 NETWORK = dict(model_channels=8, channel_mult=(1, 8), num_blocks=1, attn_resolutions=())
 CONFIG = train.Config(
@@ -170,7 +172,7 @@ def test_killed_at_random_it_ends_with_the_same_weights(tmp_path, digits, whole,
     """A real process, killed -9 at random moments and started again, against the uninterrupted run: equal to the bit."""
     (tmp_path / "config.json").write_text(json.dumps(run.as_json(CONFIG)))
     program = (
-        "import json, sys, time, torch; from edm import data, run, train; torch.set_num_threads(1);"
+        "import json, sys, time, torch; from edm import data, train; from edm.training import run; torch.set_num_threads(1);"
         "c = train.Config(**json.load(open(sys.argv[1] + '/config.json')));"
         "image_set = data.load('digits'); print('ready', flush=True);"
         "run.train_in_folder(sys.argv[1] + '/run', c, image_set, checkpoint_every=16, grid_every=10**9)"
@@ -188,7 +190,7 @@ def test_killed_at_random_it_ends_with_the_same_weights(tmp_path, digits, whole,
     assert_same(tensors, {name: value.detach() for name, value in whole.tensors().items()})
     images = [json.loads(line)["images"] for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert images == sorted(set(images)) and images[-1] == CONFIG.images
-    times = {snapshot.images for snapshot in reconstruct.snapshots(tmp_path / "run")}
+    times = {snapshot.images for snapshot in snapshots.snapshots(tmp_path / "run")}
     assert times == set(range(32, CONFIG.images + 1, 32))
 
 
@@ -238,14 +240,14 @@ def test_minutes_stops_with_a_checkpoint(tmp_path, digits, whole):
 
 def test_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "file"
-    checkpoint.write_atomic(path, b"old")
+    atomic.write_atomic(path, b"old")
 
     def fail(file):
         file.write(b"half")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        checkpoint.write_atomic(path, fail)
+        atomic.write_atomic(path, fail)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
@@ -255,7 +257,8 @@ def test_failed_write_leaves_the_old_file(tmp_path):
 def test_two_processes_train_what_one_does(tmp_path, digits, whole):
     program = tmp_path / "program.py"
     program.write_text(
-        "import json, sys, torch; from edm import data, distributed, run, train; torch.set_num_threads(1)\n"
+        "import json, sys, torch; from edm import data, train; from edm.training import distributed, run\n"
+        "torch.set_num_threads(1)\n"
         "world = distributed.join('cpu'); assert world.size == 2\n"
         "c = train.Config(**json.load(open(sys.argv[1] + '/config.json')))\n"
         "run.train_in_folder(sys.argv[1] + '/run', c, data.load('digits'), world=world, micro_batch=4, grid_every=48)\n"
@@ -303,16 +306,16 @@ def test_reconstruction_agrees_with_an_average_tracked_directly(tmp_path, digits
             run.save_snapshots(tmp_path, training)
     (tmp_path / "config.json").write_text(json.dumps(run.as_json(config)))
     wanted, stored = direct.models[0.07].state_dict(), training.ema.models[0.10].state_dict()
-    got = reconstruct.reconstruct(tmp_path, 0.07).state_dict()
+    got = snapshots.reconstruct(tmp_path, 0.07).state_dict()
 
     def distance(a, b):
         return sum(float((a[k] - b[k]).square().sum()) for k in a) ** 0.5
 
     assert distance(got, wanted) < 0.02 * distance(stored, wanted)
-    assert_same(reconstruct.reconstruct(tmp_path, 0.10).state_dict(), stored)  # a stored one is returned as it is
+    assert_same(snapshots.reconstruct(tmp_path, 0.10).state_dict(), stored)  # a stored one is returned as it is
     with pytest.raises(ValueError, match="no snapshot after 100 images: choose from 48, 96"):
-        reconstruct.reconstruct(tmp_path, 0.07, 100)
+        snapshots.reconstruct(tmp_path, 0.07, 100)
     with pytest.raises(ValueError, match="0.5"):
-        reconstruct.reconstruct(tmp_path, 0.5)
+        snapshots.reconstruct(tmp_path, 0.5)
     with pytest.raises(FileNotFoundError, match="train first"):
-        reconstruct.reconstruct(tmp_path / "nothing", 0.07)
+        snapshots.reconstruct(tmp_path / "nothing", 0.07)

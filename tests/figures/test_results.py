@@ -2,7 +2,8 @@
 
 import pytest
 
-from figures import results, verdicts
+from figures import results
+from figures.engine import verdicts
 
 BELOW, ABOVE, ACROSS = ({"mean": m, "low": m - 1, "high": m + 1} for m in (-2, 2, 0.5))
 

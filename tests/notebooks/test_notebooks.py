@@ -146,7 +146,7 @@ def test_sliders_draw_again(tmp_path):
         MINIMAL
         + """import ipywidgets
 import matplotlib.pyplot as plt
-from figures.notebook import slider
+from figures.lessons.notebook import slider
 
 drawn = []
 def draw(w):

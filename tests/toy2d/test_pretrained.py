@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from toy2d import metrics, pretrained
-from toy2d.arms import draw_start, paper_arms, run
+from toy2d.paired import draw_start, paper_arms, run
 
 
 def test_at_least_three_seeds_are_shipped_and_match_their_recipes():

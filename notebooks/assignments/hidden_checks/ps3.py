@@ -7,7 +7,7 @@ import torch
 from edm import guidance as library
 from edm.sampler import sample, sigma_steps
 from hidden_checks import agree, fresh, normal, random_mixture, require, uniform, without
-from toy2d import arms
+from toy2d import paired
 from toy2d.fractal import fractal
 
 FORBIDDEN = (library.guide, library.guide_several)
@@ -95,13 +95,13 @@ def restoring_weight(answer) -> None:
 
 def outlier_rates(answer) -> None:
     generator = fresh()
-    exact, start = fractal("A"), arms.draw_start(64, seed=int(uniform(generator, 1, 4096)))
+    exact, start = fractal("A"), paired.draw_start(64, seed=int(uniform(generator, 1, 4096)))
     shift = (0.05 * normal(generator, 2)).float()
     starts = []
 
     def moved(amount):
         def denoiser(x, sigma, labels=None):
-            if float(sigma) == arms.SIGMA_MAX:
+            if float(sigma) == paired.SIGMA_MAX:
                 starts.append(x)
             return exact(x - amount * shift, sigma) + amount * shift
 
@@ -110,7 +110,7 @@ def outlier_rates(answer) -> None:
     main, weak = moved(1), moved(1.5)
     weights = [1.0, uniform(generator, 1.5, 4)]
     expected = [
-        (exact.mahalanobis(arms.run(library.guide(main, weak, w), start)) > 3).double().mean().item() for w in weights
+        (exact.mahalanobis(paired.run(library.guide(main, weak, w), start)) > 3).double().mean().item() for w in weights
     ]
     starts.clear()
     got = answer(main, weak, weights, start)

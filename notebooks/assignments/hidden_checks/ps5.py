@@ -7,7 +7,8 @@ import torch
 
 from edm.guidance import guide
 from hidden_checks import agree, fresh, normal, require, uniform
-from toy2d import arms, pretrained
+from toy2d import pretrained
+from toy2d import paired
 from toy2d.fractal import fractal
 
 WEIGHT = 2.0
@@ -38,7 +39,7 @@ def paired_samples(answer) -> None:
         "paired_samples: every arm must start from the points it is given",
     )
     for name in centres:
-        agree(f"paired_samples, arm {name}", got[name], arms.run(denoiser(name), start))
+        agree(f"paired_samples, arm {name}", got[name], paired.run(denoiser(name), start))
 
 
 def paired_difference(answer) -> None:
@@ -77,7 +78,7 @@ def seed_interval(answer) -> None:
 
 def experiment(answer) -> None:
     generator = fresh()
-    seed, start = _seed(generator), arms.draw_start(256, seed=int(uniform(generator, 2, 4096)))
+    seed, start = _seed(generator), paired.draw_start(256, seed=int(uniform(generator, 2, 4096)))
     main = pretrained.load("main", seed)
     denoisers = {"none": main} | {
         kind: guide(main, pretrained.load(kind, seed), WEIGHT) for kind in ("early", "small", "guide")
@@ -85,7 +86,7 @@ def experiment(answer) -> None:
     got = answer(seed, start)
     require(set(got) == set(denoisers), f"experiment: the arms should be {sorted(denoisers)}")
     for name, denoiser in denoisers.items():
-        expected = (fractal("A").mahalanobis(arms.run(denoiser, start)) > 3).tolist()
+        expected = (fractal("A").mahalanobis(paired.run(denoiser, start)) > 3).tolist()
         marks = [float(m) for m in got[name]]
         require(len(marks) == len(expected), f"experiment, arm {name}: one number a point")
         wrong = sum(abs(m - e) > 0.5 for m, e in zip(marks, expected, strict=True))

@@ -28,7 +28,7 @@ import math
 import torch
 from torch import Tensor
 
-from toy2d.arms import draw_start
+from toy2d.paired import draw_start
 from toy2d.fractal import fractal
 
 # %% [markdown]

@@ -29,7 +29,8 @@ from torch import Tensor
 
 from edm.denoiser import expand_sigma
 from edm.guidance import guide
-from toy2d import arms, pretrained
+from toy2d import pretrained
+from toy2d import paired
 from toy2d.fractal import fractal
 
 # %% [markdown]
@@ -179,19 +180,19 @@ ps3.restoring_weight(restoring_weight)
 # ## 5 The experiment
 #
 # Now the fractal. A sample counts as an *outlier* if it lies more than 3 standard deviations from every one of the 1016 Gaussians (`fractal("A").mahalanobis(samples)` gives the distance to the nearest; for the exact model about 0.4 % are). Write the sweep over weights: **the same** starting
-# points for every weight, so that only the weight differs. Build the guided denoiser with `guide(main, weak, w)` and sample with `arms.run(denoiser, start)`.
+# points for every weight, so that only the weight differs. Build the guided denoiser with `guide(main, weak, w)` and sample with `paired.run(denoiser, start)`.
 
 # %% task="sweep"
 def outlier_rates(main, weak, weights: list[float], start: Tensor) -> list[float]:
     """Share of outliers among the samples from `start` ([N, 2], at the sampler's first noise level), for each weight."""
     ### BEGIN SOLUTION
     target = fractal("A")
-    return [(target.mahalanobis(arms.run(guide(main, weak, w), start)) > 3).double().mean().item() for w in weights]
+    return [(target.mahalanobis(paired.run(guide(main, weak, w), start)) > 3).double().mean().item() for w in weights]
     ### END SOLUTION
 
 # %% test="sweep-values" points=3
 main = pretrained.load("main")
-rates = outlier_rates(main, main, [1.0, 2.0], arms.draw_start(64))
+rates = outlier_rates(main, main, [1.0, 2.0], paired.draw_start(64))
 assert len(rates) == 2 and rates[0] == rates[1] <= 0.3, "a guide that makes the same errors changes nothing"
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps3
@@ -218,7 +219,7 @@ def turned(angle: float):
 
 # %%
 weights = [1.0, 1.5, 2.0, 3.0]
-start = arms.draw_start(128)
+start = paired.draw_start(128)
 kinds = {"blurred": lambda amount: blurred(0.02 * amount), "turned": lambda amount: turned(0.03 * amount)}
 print("share of outliers           w =", "     ".join(map(str, weights)))
 for main_kind, main in kinds.items():
@@ -231,7 +232,7 @@ for main_kind, main in kinds.items():
 
 # %%
 seed = 0
-start = arms.draw_start(512)
+start = paired.draw_start(512)
 for kind in ("guide", "uncond"):
     rates = outlier_rates(pretrained.load("main", seed), pretrained.load(kind, seed), weights, start)
     print(f"main, seed {seed}, guided by {kind:7}", "  ".join(f"{rate:6.1%}" for rate in rates))

@@ -37,7 +37,8 @@ import torch
 from torch import Tensor
 
 from edm.guidance import guide
-from toy2d import arms, pretrained
+from toy2d import pretrained
+from toy2d import paired
 from toy2d.fractal import fractal
 
 WEIGHT = 2.0  # the guidance weight of every guided arm
@@ -61,13 +62,13 @@ def is_outlier(samples: Tensor) -> Tensor:
 # %% [markdown]
 # ## 2 Pairs
 #
-# The randomness of a sample lies in its starting point. Send *the same* starting points through every arm, and the luck of the draw cancels in the differences. `arms.run(denoiser, start)` samples.
+# The randomness of a sample lies in its starting point. Send *the same* starting points through every arm, and the luck of the draw cancels in the differences. `paired.run(denoiser, start)` samples.
 
 # %% task="pairs"
 def paired_samples(denoisers: dict, start: Tensor) -> dict[str, Tensor]:
     """Samples of every arm, [N, 2] each, all from the points `start`, [N, 2]. denoisers: arm -> denoiser."""
     ### BEGIN SOLUTION
-    return {name: arms.run(denoiser, start) for name, denoiser in denoisers.items()}
+    return {name: paired.run(denoiser, start) for name, denoiser in denoisers.items()}
     ### END SOLUTION
 
 # %% test="pairs-values" points=3
@@ -157,14 +158,14 @@ def experiment(seed: int, start: Tensor) -> dict[str, Tensor]:
     """For each arm ("none", "early", "small", "guide") which samples are outliers, [N] of 0.0 and 1.0, from the points `start`."""
     ### BEGIN SOLUTION
     main = pretrained.load("main", seed)
-    samples = {"none": arms.run(main, start)}
+    samples = {"none": paired.run(main, start)}
     for kind in GUIDES:
-        samples[kind] = arms.run(guide(main, pretrained.load(kind, seed), WEIGHT), start)
+        samples[kind] = paired.run(guide(main, pretrained.load(kind, seed), WEIGHT), start)
     return {name: is_outlier(x) for name, x in samples.items()}
     ### END SOLUTION
 
 # %% test="experiment-values" points=4
-outliers = experiment(0, arms.draw_start(64))
+outliers = experiment(0, paired.draw_start(64))
 assert set(outliers) == {"none", "early", "small", "guide"} and outliers["none"].shape == (64,)
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps5
@@ -175,7 +176,7 @@ ps5.experiment(experiment)
 # Run it for the first five training seeds (or as many as are shipped). Every difference is between a guided arm and `none`: negative is better.
 
 # %%
-start = arms.draw_start(512, seed=1)
+start = paired.draw_start(512, seed=1)
 results = {seed: experiment(seed, start) for seed in pretrained.seeds()[:5]}
 print("outliers     ", "  ".join(f"{arm:>7}" for arm in ("none", *GUIDES)))
 for seed, outliers in results.items():

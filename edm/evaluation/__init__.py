@@ -1,0 +1,1 @@
+"""What generated images are measured by, and measurements over many settings."""

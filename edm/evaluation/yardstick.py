@@ -1,0 +1,111 @@
+"""Numbers and pictures of a trained pair, in files: what closes `python -m edm train`, and what `evaluate` writes."""
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from edm import data, features, sampler
+from edm.denoiser import Denoiser
+from edm.evaluation.reference import published, reference
+from edm.evaluation.sweep import summary, sweep
+from edm.generate import generate
+from edm.metrics import FeatureSet, evaluate_features
+from edm.models import Models
+from edm.storage.atomic import write_json
+from edm.storage.png import save_panels
+
+
+class Yardstick(NamedTuple):
+    """What generated images are measured by."""
+
+    extractor: features.Extractor
+    real: FeatureSet
+    floor: dict | None  # the numbers that real test images get; None if there are none
+
+
+def yardstick(name: str, extractor: str | None, folder: str | Path, device, statistics: str | None = None) -> Yardstick:
+    """The training images of data set `name` under an extractor (default: a classifier of that data set).
+
+    statistics: a file of published reference statistics instead of the images. Files are kept in FOLDER/cache.
+    """
+    cache = Path(folder, "cache")
+    found = features.load(extractor or f"classifier:{name}", folder=folder, cache=cache, device=device)
+    if statistics is not None:
+        return Yardstick(found, published(statistics, found), None)
+    real = reference(data.load(name, "train", folder), found, cache)
+    try:
+        test = reference(data.load(name, "test", folder), found, cache)
+    except FileNotFoundError:  # a prepared folder need not have test images
+        return Yardstick(found, real, None)
+    return Yardstick(found, real, evaluate_features(test, real))
+
+
+def sweep_to_file(
+    path: str | Path,
+    guided: Callable[[str, float], Denoiser],
+    measure_by: Yardstick,
+    settings: Mapping[str, object],
+    *,
+    late: Callable[[], bool] = lambda: False,
+    **options,
+) -> list[dict] | None:
+    """`edm.evaluation.sweep.sweep` into a JSON file, row by row; an interrupted one of the same settings is taken up again.
+
+    settings: what the rows depend on, kept in the file beside the floor, the versions and the device. late: asked after
+    every row; True stops the sweep, and then the answer is None instead of the rows.
+    """
+    path, (extractor, real, floor) = Path(path), measure_by
+    settings = {**settings, "features": extractor.name, "features_version": extractor.version}
+    settings = json.loads(json.dumps(settings))
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    rows = stored["rows"] if stored.get("settings") == settings else []
+    about = dict(settings=settings, floor=floor, extractor=dict(extractor.info), device=device_name(extractor.device))
+    about["versions"] = {"python": platform.python_version(), "torch": torch.__version__}
+    for row in sweep(guided, extractor, real, done=rows, **options):
+        rows = [*rows, row]
+        write_json(path, {**about, "rows": rows})
+        if late():
+            return None
+    return rows
+
+
+def picture(path: str | Path, denoisers: Mapping[str, Denoiser], shape: Sequence[int], classes: Sequence[int] | None,
+            rows: int = 4, **options) -> None:  # fmt: skip
+    """One grid of images for each denoiser, below one another, from the same seeds: a column for each class."""
+    classes = list(classes)[:10] if classes else None
+    columns = len(classes) if classes else 10
+    panels = []
+    for title, denoiser in denoisers.items():
+        made = generate(denoiser, range(rows * columns), shape, classes, **options)
+        panels.append((title, torch.cat([batch.images for batch in made])))
+    save_panels(path, panels, columns)
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+
+
+def sweep_pair(path: Path, found: Models, measure_by: Yardstick, *, arms: list, repeats: int, count: int, steps: int,
+            alpha: float = 0.5, interval=None, batch: int = 100, late=lambda: False) -> list[dict] | None:  # fmt: skip
+    """Sweep the arms into `path` and print the table; None if `late` stopped it. Sets of seeds follow one another."""
+    settings = dict(networks=found.identity, count=count, steps=steps, alpha=alpha, interval=interval)
+    rows = sweep_to_file(
+        path, lambda kind, weight: found.guided(kind, weight, alpha, interval), measure_by, settings, late=late, arms=arms,
+        first_seeds=[count * i for i in range(repeats)], count=count, shape=found.shape, classes=found.classes(),
+        sigmas=sampler.sigma_steps(steps), batch=batch, device=measure_by.extractor.device,
+    )  # fmt: skip
+    if rows is not None:
+        tqdm.write(f"{summary(rows)}\n{path}: {count} images a number{floor_text(measure_by)}")
+    return rows
+
+
+def floor_text(measure_by: Yardstick) -> str:
+    """What a perfect model could reach, for the line below a table."""
+    if measure_by.floor is None:
+        return ""
+    return f"; real test images have Frechet distance {measure_by.floor['frechet_distance']:.3f}"

@@ -1,0 +1,78 @@
+"""What the figures share: a result is numbers and arrays; a picture is drawn from it and from nothing else."""
+
+import io
+import json
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import BadZipFile
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from edm.storage.atomic import plain, write_atomic, write_json
+
+FIGURES = Path(__file__).parents[1]
+OUT = FIGURES / "out"
+GALLERY = FIGURES / "gallery"  # results that come with the project
+
+
+@dataclass
+class Result:
+    """Numbers go to NAME.json, arrays (if any) to NAME.npz; together they redraw NAME.png and NAME.pdf."""
+
+    numbers: dict
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def facts() -> dict:
+    """What a reader needs to judge or repeat the numbers."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": "cpu",
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def check_folder(out: Path) -> None:
+    """Fail before the work, not after it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable.tmp"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"cannot write to {out} ({error.strerror}): choose another folder with --out") from error
+
+
+def save_result(name: str, result: Result, out: Path) -> None:
+    if result.arrays:
+        write_atomic(out / f"{name}.npz", lambda file: np.savez_compressed(file, **result.arrays))
+    write_json(out / f"{name}.json", plain(result.numbers))
+
+
+def load_result(name: str, out: Path = GALLERY) -> Result:
+    try:
+        numbers = json.loads((out / f"{name}.json").read_text())
+        if not (out / f"{name}.npz").exists():
+            return Result(numbers)
+        with np.load(out / f"{name}.npz") as stored:
+            return Result(numbers, dict(stored))
+    except (OSError, ValueError, BadZipFile) as error:
+        raise ValueError(
+            f"cannot redraw {name}: no whole result in {out} ({error}); run it without --redraw"
+        ) from error
+
+
+def save_picture(name: str, figure: Figure, out: Path) -> None:
+    """Write the picture as NAME.pdf and NAME.png; equal pictures are equal files, since no date is kept."""
+    for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {})):
+        picture = io.BytesIO()
+        figure.savefig(picture, format=kind, bbox_inches="tight", metadata=metadata)
+        write_atomic(out / f"{name}.{kind}", picture.getvalue())
+    matplotlib.pyplot.close(figure)

@@ -1,0 +1,1 @@
+"""What single notebooks draw with. No experiment imports from here."""

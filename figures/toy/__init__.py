@@ -1,0 +1,1 @@
+"""The experiments in the 2D world, one module each."""

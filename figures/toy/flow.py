@@ -1,0 +1,81 @@
+"""An animation: the same points flowing from sigma_max to 0 without guidance, with CFG and with autoguidance."""
+
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.animation import FuncAnimation, PillowWriter
+
+from edm.sampler import sample, sigma_steps
+from edm.storage.atomic import write_atomic
+from figures.engine.plots import grid, image
+from figures.engine.result import Result
+from figures.toy.fig1 import CENTRE, HALF_WIDTH, caption, title
+from toy2d import metrics, plots, pretrained
+from toy2d.fractal import fractal
+from toy2d.paired import AUTOGUIDANCE_W, CFG_W, SIGMA_MAX, STEPS, draw_start, paper_arms
+
+ARMS = ("none", "cfg", "autoguidance")
+HOLD = 12  # frames at the end
+COST, NEEDS = "30 s", "the shipped 2D models"
+FAST = dict(n=64, pixels=40)
+
+
+def compute(seed=0, w=AUTOGUIDANCE_W, noise_seed=0, folder=pretrained.FOLDER, *, n=2048, pixels=400) -> Result:
+    start, sigmas = draw_start(n, noise_seed), sigma_steps(STEPS, sigma_max=SIGMA_MAX)
+    arms = paper_arms(seed, w, folder)
+    paths = {name: sample(arms[name], start, sigmas, trajectory=True) for name in ARMS}
+    axis_x, axis_y, xy = grid(CENTRE, HALF_WIDTH, pixels)
+    numbers = {
+        "seed": seed, "noise_seed": noise_seed, "n": n, "w": {"autoguidance": w, "cfg": CFG_W}, "sigmas": sigmas.tolist(),
+        "measured": {name: metrics.evaluate(path[-1]) for name, path in paths.items()},
+        "region_level": metrics.region_levels(fractal("A"))[0],
+    }  # fmt: skip
+    arrays = {f"path_{name}": path.numpy().astype("float16") for name, path in paths.items()}
+    return Result(
+        numbers,
+        arrays | {"axis_x": axis_x, "axis_y": axis_y, "log_prob": image(fractal("A").log_prob(xy)).astype("float16")},
+    )
+
+
+def draw(result: Result):
+    """The last frame, as a still; `extras` writes all of them."""
+    figure, show = _panels(result)
+    show(len(result.numbers["sigmas"]) - 1)
+    return figure
+
+
+def extras(result: Result, out: Path) -> None:
+    """Every frame, as NAME.gif."""
+    figure, show = _panels(result)
+    frames = [*range(len(result.numbers["sigmas"]))] + [len(result.numbers["sigmas"]) - 1] * HOLD
+    movie = FuncAnimation(figure, show, frames=frames)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "flow.gif")
+        movie.save(path, writer=PillowWriter(fps=8), dpi=80)
+        write_atomic(out / "flow.gif", path.read_bytes())
+    plt.close(figure)
+
+
+def _panels(result: Result):
+    numbers, a = result.numbers, result.arrays
+    with plots.style():
+        figure, axes = plt.subplots(1, len(ARMS), figsize=(10.5, 4.2), layout="constrained")
+        clouds = []
+        for ax, name in zip(axes, ARMS, strict=True):
+            log_prob = a["log_prob"].astype("float32")
+            plots.region(ax, a["axis_x"], a["axis_y"], log_prob, numbers["region_level"], plots.ORANGE)
+            clouds.append(ax.scatter([], [], s=2, c=plots.BLUE, alpha=0.6, linewidths=0, rasterized=True))
+            plots.window(ax, CENTRE, HALF_WIDTH)
+            ax.set_title(title(name, numbers["w"]))
+            ax.set_xlabel(caption(numbers["measured"][name]), fontsize=8, linespacing=1.5)
+        figure.suptitle(" ")
+
+    def show(frame: int) -> list:
+        for cloud, name in zip(clouds, ARMS, strict=True):
+            cloud.set_offsets(np.asarray(a[f"path_{name}"][frame], dtype=float))
+        figure.suptitle(f"σ = {numbers['sigmas'][frame]:.3f}", fontsize=9)
+        return clouds
+
+    return figure, show

@@ -1,0 +1,120 @@
+"""A search that replaces the paper's grid: does it find the grid's optimum, and for how many samples?
+
+Candidates are all settings of `design`: width, training length and average of the guide, and the weight. The search looks at
+the first samples of the very runs that the grid is made of, so nothing is computed twice; what both found is then measured on
+fresh noise.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from edm.metrics import paired_difference
+from edm.storage.rows import run_rows
+from figures.engine.halving import successive_halving
+from figures.engine.result import GALLERY, OUT, Result, load_result
+from figures.toy import guide_design
+from toy2d import plots, pretrained
+
+COST, NEEDS = "1 min", "the result and the guides of `design`, else that in the gallery, and 10 min to train"
+FAST = dict(fresh=())  # no fresh noise: nothing is sampled, so no guides are needed
+
+COUNTS = (64, 256, 1024, 2048)  # samples a candidate in each round
+KEEP = 0.25
+FRESH = tuple(range(2000, 2008))  # noise seeds on which search and grid are compared
+
+
+def compute(folder=pretrained.FOLDER, *, fresh=FRESH, n=4096, store: Path | None = None, workers=None) -> Result:
+    """fresh: noise seeds of the comparison, n samples each."""
+    out = store.parent if store else OUT
+    found_in = out if (out / "guide_design.json").exists() else GALLERY
+    studied = load_result("guide_design", found_in).numbers
+    grid, seeds = studied["grid"], studied["seeds"]
+    counts = [k for k in COUNTS if str(k) in grid[0]["first"][0]]
+    most = max(counts)
+    numbers = {
+        "seeds": seeds, "candidates": len(grid), "counts": counts, "keep": KEEP, "grid_samples": len(grid) * most,
+        "fresh": list(fresh), "n": n, "searches": [],
+    }  # fmt: skip
+    for i in range(len(seeds)):
+        search = successive_halving(grid, lambda c, count, i=i: c["first"][i][str(count)], counts, KEEP)
+        best = min(range(len(grid)), key=lambda c, i=i: grid[c]["first"][i][str(most)])
+        ranks = [list(r.scores).index(best) + 1 if best in r.scores else None for r in search.rounds]
+        numbers["searches"].append({
+            "found": setting(grid[search.best]), "grid_best": setting(grid[best]), "samples": search.samples, "ranks": ranks,
+            "rounds": [{"count": r.count, "scores": list(r.scores.values())} for r in search.rounds],
+        })  # fmt: skip
+    if fresh:
+        compare(numbers, studied, out / "checkpoints", str(folder), fresh, n, store, workers)
+    return Result(numbers)
+
+
+def setting(candidate: dict) -> dict:
+    return {k: v for k, v in candidate.items() if k != "first"}
+
+
+def compare(numbers: dict, studied: dict, home: Path, folder: str, fresh, n: int, store, workers) -> None:
+    """Measure what search and grid found, and no guidance, on fresh noise; put the results into `numbers`."""
+    lengths, emas, batch = studied["lengths"], studied["emas"], studied["batch"]
+    tasks, training = [], {}
+    for seed, search in zip(studied["seeds"], numbers["searches"], strict=True):
+        for arm in ({"w": 1.0}, search["found"], search["grid_best"]):
+            file = ""
+            if arm["w"] != 1:
+                file = str(guide_design.guide_file(home, seed, arm["hidden"], lengths, batch))
+                run = dict(
+                    seed=seed + guide_design.GUIDE_SEED, hidden=arm["hidden"], lengths=lengths, emas=emas, batch=batch
+                )
+                training[file] = run | {"file": file}
+            options = {k: v for k, v in arm.items() if k != "w"}
+            tasks += [
+                dict(seed=seed, noise_seed=noise, n=n, weight=arm["w"], file=file, folder=folder, **options)
+                for noise in fresh
+            ]
+    run_rows(guide_design.train_guide, list(training.values()), workers=workers, desc="guides")
+    rows = iter(run_rows(guide_design.row, tasks, store=store, workers=workers, desc="fresh noise"))
+    for search in numbers["searches"]:
+        none, found, best = ([next(rows)["misplaced"] for _ in fresh] for _ in range(3))
+        search |= {
+            "misplaced": {"none": none, "found": found, "grid_best": best},
+            "regret": paired_difference(found, best),
+            "gain": paired_difference(found, none),
+        }
+
+
+def draw(result: Result):
+    """Left: scores of the candidates still in the race, round by round. Right: found minus grid's best, on fresh noise."""
+    numbers = result.numbers
+    searches = numbers["searches"]
+    saved = numbers["grid_samples"] / np.mean([s["samples"] for s in searches])
+    with plots.style():
+        figure, axes = plt.subplots(1, 2, figsize=(10.0, 3.6), layout="constrained", width_ratios=(3, 2))
+        colours = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE)
+        for i, (search, colour) in enumerate(zip(searches, colours, strict=False)):
+            for r in search["rounds"]:
+                x = r["count"] * (0.88 + 0.08 * i)
+                axes[0].scatter([x] * len(r["scores"]), r["scores"], s=3, color=colour, alpha=0.5, linewidths=0)
+                axes[0].plot(x, r["scores"][0], "_", color=plots.INK, markersize=8)
+            if "regret" in search:
+                for shift, key, marker in ((0.12, "regret", "o"), (-0.12, "gain", "s")):
+                    d = search[key]
+                    axes[1].plot([d["low"], d["high"]], [i + shift] * 2, color=colour, linewidth=1.2)
+                    axes[1].plot(d["mean"], i + shift, marker, color=colour, markersize=5)
+        left = [len(r["scores"]) for r in searches[0]["rounds"]]
+        ticks = [f"{r['count']}\n{k} left" for r, k in zip(searches[0]["rounds"], left, strict=True)]
+        axes[0].set(xscale="log", xlabel="samples a candidate", ylabel="misplaced mass")
+        axes[0].set_xticks([r["count"] for r in searches[0]["rounds"]], ticks)
+        axes[0].minorticks_off()
+        axes[0].set_title(
+            f"the race: {numbers['grid_samples'] / 1e3:.0f} thousand samples in the grid, {saved:.1f} times fewer here"
+        )
+        axes[1].axvline(0, color=plots.GREY, linewidth=0.8)
+        axes[1].set_yticks(range(len(searches)), [f"seed {s}" for s in numbers["seeds"]])
+        axes[1].set(
+            title="on fresh noise: ● found − grid's best, ■ found − no guidance",
+            xlabel="difference of misplaced mass, 95 %",
+        )
+        axes[1].xaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=1))
+        axes[0].yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
+    return figure
