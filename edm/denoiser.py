@@ -5,12 +5,18 @@ or a tensor [N]: the expected clean data given x = data + sigma * unit normal no
 pair, a corrupted model: all are denoisers, so they compose by plain function calls.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-Denoiser = Callable[..., Tensor]
+
+class Denoiser(Protocol):
+    """Anything that can be called like this; nothing needs to inherit from it."""
+
+    def __call__(self, x: Tensor, sigma: float | Tensor, labels: Tensor | None = None) -> Tensor:
+        """The expected clean data given x [N, ...] at noise level sigma (a number or [N]); shape of x."""
+        ...
 
 
 def expand_sigma(sigma: float | Tensor, x: Tensor) -> Tensor:
@@ -19,7 +25,8 @@ def expand_sigma(sigma: float | Tensor, x: Tensor) -> Tensor:
     Raises ValueError if sigma is negative, not finite, or neither one number nor one number per row of x. Tensors that
     live on an accelerator are not read back to check their values.
     """
-    level = torch.as_tensor(sigma)
+    # Python numbers are float64: as float32 they would spoil work in float64.
+    level = sigma if isinstance(sigma, Tensor) else torch.as_tensor(sigma, dtype=torch.float64)
     if level.device.type == "cpu" and not ((level >= 0) & level.isfinite()).all():
         raise ValueError(f"sigma must be finite and >= 0, got {sigma}")
     if level.numel() not in (1, x.shape[0]) or (level.numel() > 1 and level.shape[0] != x.shape[0]):

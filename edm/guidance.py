@@ -17,40 +17,74 @@ from edm.denoiser import Denoiser, expand_sigma
 def guide(main: Denoiser, weak: Denoiser, weight: float, interval: tuple[float, float] | None = None) -> Denoiser:
     """Extrapolate from the prediction of `weak` through that of `main` [AG, eq. 3].
 
-    weight 1 is the main model alone, and then `weak` is never called. With interval = (lo, hi), guidance acts only where
-    lo < sigma <= hi (arXiv 2404.07724) and `weak` is not called elsewhere. Raises ValueError for a weight that is not
-    finite or an interval that is not lo < hi.
+    At weight 1 the result is the main model alone, and `weak` is never called. With interval = (lo, hi), guidance acts only
+    where lo < sigma <= hi (arXiv 2404.07724), and `weak` is not called elsewhere. Raises ValueError for a weight that is
+    not finite or an interval that is not lo < hi.
     """
-    return guide_several(main, [(weak, weight)], interval)
+    check(weight, interval)
+    if weight == 1:
+        return main
+
+    def guided(x: Tensor, sigma: float | Tensor, labels: Tensor | None = None) -> Tensor:
+        D_main = main(x, sigma, labels)
+        inside = within(interval, sigma, x)
+        if inside is False:
+            return D_main
+        D = D_main + (weight - 1) * (D_main - weak(x, sigma, labels))
+        return D if inside is True else torch.where(inside, D, D_main)
+
+    return guided
 
 
 def guide_several(
     main: Denoiser, guides: Sequence[tuple[Denoiser, float]], interval: tuple[float, float] | None = None
 ) -> Denoiser:
-    """Several guides at once: D = D_m + sum_i (w_i - 1)(D_m - D_i) [AG, eq. 6]. `guides` holds (denoiser, weight) pairs."""
+    """Several guides at once: D = D_m + sum_i (w_i - 1)(D_m - D_i) [AG, eq. 6].
+
+    guides: pairs of a denoiser and its weight. A guide of weight 1 is never called. interval and errors: as for `guide`.
+    """
     for _, weight in guides:
-        if not math.isfinite(weight):
-            raise ValueError(f"guidance weight must be finite, got {weight}")
-    if interval is not None and not interval[0] < interval[1]:
-        raise ValueError(f"guidance interval needs lo < hi, got {interval}")
+        check(weight, interval)
     active = [(weak, weight) for weak, weight in guides if weight != 1]
     if not active:
         return main
 
     def guided(x: Tensor, sigma: float | Tensor, labels: Tensor | None = None) -> Tensor:
-        d_main = main(x, sigma, labels)
-        inside = None
-        if interval is not None:
-            level = expand_sigma(sigma, x)
-            inside = (level > interval[0]) & (level <= interval[1])
-            if not inside.any():
-                return d_main
-        out = d_main
+        D_main = main(x, sigma, labels)
+        inside = within(interval, sigma, x)
+        if inside is False:
+            return D_main
+        D = D_main
         for weak, weight in active:
-            out = out + (weight - 1) * (d_main - weak(x, sigma, labels))
-        return out if inside is None else torch.where(inside, out, d_main)
+            D = D + (weight - 1) * (D_main - weak(x, sigma, labels))
+        return D if inside is True else torch.where(inside, D, D_main)
 
     return guided
+
+
+def within(interval: tuple[float, float] | None, sigma: float | Tensor, x: Tensor) -> bool | Tensor:
+    """Where lo < sigma <= hi: True or False if that is the same for all of x, else a mask that broadcasts against x.
+
+    A tensor on an accelerator always gives a mask, since reading its values back would make the accelerator wait.
+    """
+    if interval is None:
+        return True
+    lo, hi = interval
+    if not isinstance(sigma, Tensor):
+        return lo < sigma <= hi
+    level = expand_sigma(sigma, x)
+    inside = (level > lo) & (level <= hi)
+    if inside.device.type == "cpu" and (inside.all() or not inside.any()):
+        return bool(inside.all())
+    return inside
+
+
+def check(weight: float, interval: tuple[float, float] | None) -> None:
+    """Raise ValueError for a weight that is not finite or an interval that is not lo < hi."""
+    if not math.isfinite(weight):
+        raise ValueError(f"guidance weight must be finite, got {weight}")
+    if interval is not None and not interval[0] < interval[1]:
+        raise ValueError(f"guidance interval needs lo < hi, got {interval}")
 
 
 def blend_weights(weight: float, alpha: float) -> tuple[float, float]:

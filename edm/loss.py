@@ -3,11 +3,11 @@
 from torch import Tensor
 
 from edm.denoiser import expand_sigma
-from edm.network import Denoiser
+from edm.network import EDM2Denoiser
 
 
 def edm2_loss(
-    denoiser: Denoiser, images: Tensor, sigma: float | Tensor, noise: Tensor, labels: Tensor | None = None
+    denoiser: EDM2Denoiser, images: Tensor, sigma: float | Tensor, noise: Tensor, labels: Tensor | None = None
 ) -> Tensor:
     """lambda(sigma)/e^u * (D(y + sigma n; sigma) - y)^2 + u with learned u(sigma) [EDM2, eq. 21]: [N, C, H, W].
 

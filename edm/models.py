@@ -18,9 +18,9 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"  # networks that come with t
 class Models:
     """A main model with what may guide it, and what its images are."""
 
-    main: network.Denoiser
-    guide: network.Denoiser | None
-    uncond: network.Denoiser | None
+    main: network.EDM2Denoiser
+    guide: network.EDM2Denoiser | None
+    uncond: network.EDM2Denoiser | None
     data: str | None  # data set of the training, None if the file does not say
     identity: dict[str, str]  # digest of the weights of each network
 
@@ -64,7 +64,7 @@ def load(
             found[name] = None
             continue
         denoiser = official.load(path) if Path(path).suffix == ".pkl" else snapshots.load(path, width)
-        if not isinstance(denoiser, network.Denoiser):
+        if not isinstance(denoiser, network.EDM2Denoiser):
             raise ValueError(f"{path} holds a 2D network: this command makes images")
         identity[name] = digest(denoiser)
         denoiser = denoiser.to(device).frozen(dtype or (torch.float16 if device.type == "cuda" else torch.float32))
@@ -94,7 +94,7 @@ def shipped(name: str = "digits", **options) -> Models:
     return load(CHECKPOINTS / f"{name}-main.safetensors", CHECKPOINTS / f"{name}-guide.safetensors", **options)
 
 
-def digest(denoiser: network.Denoiser) -> str:
+def digest(denoiser: network.EDM2Denoiser) -> str:
     """First 16 hexadecimal digits of the SHA-256 of all weights."""
     out = hashlib.sha256()
     for tensor in denoiser.state_dict().values():

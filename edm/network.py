@@ -15,7 +15,7 @@ from edm.storage.atomic import write_atomic
 from edm.unet import Fourier, Linear, UNet
 
 
-class Denoiser(nn.Module):
+class EDM2Denoiser(nn.Module):
     """EDM2 network [EDM2, configuration G], preconditioned [EDM, table 1]: a denoiser (`edm.denoiser`) for images.
 
     img_resolution, img_channels: images are [N, img_channels, img_resolution, img_resolution], values about [-1, 1].
@@ -120,7 +120,7 @@ class Denoiser(nn.Module):
     def linears(self) -> list[Linear]:
         return [module for module in self.modules() if isinstance(module, Linear)]
 
-    def frozen(self, dtype: torch.dtype | None = None) -> "Denoiser":
+    def frozen(self, dtype: torch.dtype | None = None) -> "EDM2Denoiser":
         """A copy for sampling: weights normalised once for all and stored in `dtype` (default: self.dtype).
 
         It is laid out channels-last, which convolutions prefer. It can be neither trained nor saved.
@@ -146,7 +146,7 @@ _DIGITS = dict(img_resolution=8, img_channels=1, label_dim=10, model_channels=32
 _IMG16 = dict(img_resolution=16, img_channels=1, label_dim=10, model_channels=16, channel_mult=(1, 2, 4), num_blocks=1)
 _IMG32 = dict(img_resolution=32, img_channels=3, label_dim=10, model_channels=64, channel_mult=(1, 2, 2), num_blocks=2)
 _IMG64 = dict(img_resolution=64, img_channels=3, label_dim=1000)
-PRESETS: Mapping[str, dict] = {  # keyword arguments of Denoiser; img64 as published [EDM2, table 6]
+PRESETS: Mapping[str, dict] = {  # keyword arguments of EDM2Denoiser; img64 as published [EDM2, table 6]
     "digits": dict(_DIGITS, attn_resolutions=(4,)),
     "img16": dict(_IMG16, attn_resolutions=()),
     "img32": dict(_IMG32, attn_resolutions=(8,)),
@@ -159,7 +159,7 @@ PRESETS: Mapping[str, dict] = {  # keyword arguments of Denoiser; img64 as publi
 
 
 def save(
-    path: str | Path, denoiser: Denoiser, extra: Mapping | None = None, *, dtype: torch.dtype = torch.float32
+    path: str | Path, denoiser: EDM2Denoiser, extra: Mapping | None = None, *, dtype: torch.dtype = torch.float32
 ) -> None:
     """Write a network as safetensors: tensors in `dtype`, its arguments and `extra` (what JSON can hold) as metadata.
 
@@ -173,11 +173,11 @@ def save(
 
 
 def metadata(path: str | Path) -> dict:
-    """What `save` wrote beside the tensors: {"kwargs": arguments of Denoiser, "extra": ...}. Errors as in `load`."""
+    """What `save` wrote beside the tensors: {"kwargs": arguments of EDM2Denoiser, "extra": ...}. Errors as in `load`."""
     return _read(path)[0]
 
 
-def load(path: str | Path) -> Denoiser:
+def load(path: str | Path) -> EDM2Denoiser:
     """The network that `save` wrote: float32, on the CPU, in evaluation mode.
 
     Raises FileNotFoundError, or ValueError if the file is damaged or holds something else.
@@ -189,7 +189,7 @@ def load(path: str | Path) -> Denoiser:
         raise ValueError(f"{path}: {error}") from error
 
 
-def build(kwargs: Mapping, tensors: Mapping[str, Tensor]) -> Denoiser:
+def build(kwargs: Mapping, tensors: Mapping[str, Tensor]) -> EDM2Denoiser:
     """A network from its arguments and stored weights: float32, in evaluation mode. It draws no random numbers.
 
     Raises ValueError if the arguments make no network, or one that the tensors do not fit; a file's claims about sizes
@@ -199,7 +199,7 @@ def build(kwargs: Mapping, tensors: Mapping[str, Tensor]) -> Denoiser:
         if kwargs.get("num_blocks", 3) * len(kwargs.get("channel_mult", (1, 2, 3, 4))) > len(tensors):
             raise ValueError(f"{len(tensors)} tensors are too few for its blocks")
         with torch.device("meta"):
-            denoiser = Denoiser(**kwargs)
+            denoiser = EDM2Denoiser(**kwargs)
         shapes = {name: list(tensor.shape) for name, tensor in denoiser.state_dict().items()}
         found = {name: list(tensor.shape) for name, tensor in tensors.items()}
         if wrong := sorted(name for name in shapes | found if shapes.get(name) != found.get(name)):

@@ -71,7 +71,7 @@ def read(path: str | Path) -> Published:
         raise ValueError(f"{path} holds a network that cannot be read: {error}") from error
 
 
-def load(path: str | Path) -> network.Denoiser | Published:
+def load(path: str | Path) -> network.EDM2Denoiser | Published:
     """The network of a published pickle, as a `Denoiser` on the CPU, in float32, in evaluation mode.
 
     For a 2D network the answer is `Published`, with float32 tensors and the arguments of `toy2d.model.LogDensityMLP`.
@@ -95,7 +95,7 @@ def load(path: str | Path) -> network.Denoiser | Published:
 def convert(path: str | Path, out: str | Path) -> None:
     """Write the image network of a published pickle as safetensors, in float16 as published, for `network.load`."""
     denoiser = load(path)
-    if not isinstance(denoiser, network.Denoiser):
+    if not isinstance(denoiser, network.EDM2Denoiser):
         raise ValueError(f"{path} holds a 2D network: only image networks are converted")
     network.save(out, denoiser, {"source": Path(path).name}, dtype=torch.float16)
 

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from edm import data
 from edm.ema import PowerEMA
 from edm.loss import edm2_loss
-from edm.network import Denoiser
+from edm.network import EDM2Denoiser
 from edm.training import counter
 from edm.training.distributed import World
 
@@ -29,7 +29,7 @@ class Config:
     """All that decides the weights. The defaults train the paper's ImageNet-64 model of size S."""
 
     data: str = "imagenet64"  # name of a data set of edm.data
-    network: Mapping[str, object] = field(default_factory=dict)  # arguments of edm.network.Denoiser that differ
+    network: Mapping[str, object] = field(default_factory=dict)  # arguments of edm.network.EDM2Denoiser that differ
     images: int = 1024 * 2**20  # training length
     batch: int = 2048  # images in a step, over all processes
     lr: float = 0.010  # alpha
@@ -53,7 +53,7 @@ def learning_rate(config: Config, images: int) -> float:
 class TrainingLoss(nn.Module):
     """The per-pixel loss as one module, so that it can be compiled and distributed as a whole."""
 
-    def __init__(self, denoiser: Denoiser):
+    def __init__(self, denoiser: EDM2Denoiser):
         super().__init__()
         self.denoiser = denoiser
 
@@ -69,7 +69,7 @@ class Training:
         shape = dict(
             img_resolution=image_set.resolution, img_channels=image_set.channels, label_dim=image_set.num_classes
         )
-        denoiser = Denoiser(**{**config.network, **shape, "dtype": getattr(torch, config.precision)})
+        denoiser = EDM2Denoiser(**{**config.network, **shape, "dtype": getattr(torch, config.precision)})
         self.config, self.images, self.device = config, 0, torch.device(device)
         self.denoiser = denoiser.to(self.device, memory_format=torch.channels_last).train()
         self.ema = PowerEMA(self.denoiser, config.ema_stds)

@@ -34,7 +34,7 @@ import torch
 
 from edm import data, models, network
 from edm.guidance import guide
-from edm.network import Denoiser, c_noise
+from edm.network import EDM2Denoiser, c_noise
 from edm.sampler import randn, sample, seeded, sigma_steps
 from figures.lessons import paired, pictures
 from figures.lessons.notebook import say, show, slider, spread, table
@@ -86,7 +86,7 @@ table(["samples of", "median distance to the nearest training image"], [[title, 
 # $$c_\text{skip} = \frac{\sigma_d^2}{\sigma^2 + \sigma_d^2},\quad c_\text{out} = \frac{\sigma\, \sigma_d}{\sqrt{\sigma^2+\sigma_d^2}},\quad c_\text{in} = \frac{1}{\sqrt{\sigma^2+\sigma_d^2}},\quad c_\text{noise} = \tfrac14 \ln \sigma .$$
 
 # %%
-def denoise(net: Denoiser, x, sigma: float, labels, sd: float = 0.5):
+def denoise(net: EDM2Denoiser, x, sigma: float, labels, sd: float = 0.5):
     c_skip = sd**2 / (sigma**2 + sd**2)
     c_out = sigma * sd / (sigma**2 + sd**2) ** 0.5
     c_in = 1 / (sigma**2 + sd**2) ** 0.5
@@ -97,7 +97,7 @@ def denoise(net: Denoiser, x, sigma: float, labels, sd: float = 0.5):
 x = images[:10] + 0.5 * noise
 with torch.no_grad():
     apart = (denoise(networks.main, x, 0.5, classes[:10]) - networks.main(x, 0.5, classes[:10])).abs().max()
-say(f"By hand and `edm.network.Denoiser`: {apart:.0e} apart.")
+say(f"By hand and `edm.network.EDM2Denoiser`: {apart:.0e} apart.")
 
 # %% [markdown]
 # Where does $F$'s target come from? Solve for the $F$ that would make $D = y$: it is $(y - c_\text{skip} x) / c_\text{out}$. The choice of $c_\text{skip}$ and $c_\text{out}$ gives it unit size, and makes errors of $F$ count as little as possible in $D$. Measure all three, at nine noise levels:
@@ -128,7 +128,7 @@ say(
 # %%
 raw = network.load(models.CHECKPOINTS / "digits-main.safetensors")
 torch.manual_seed(0)
-fresh = Denoiser(**raw.kwargs)
+fresh = EDM2Denoiser(**raw.kwargs)
 some = slice(0, 50 if FAST else 400)
 through = {title: pictures.magnitudes(net, images[some], 0.5, classes[some]) for title, net in (("at the start", fresh), ("trained", raw))}
 chains = {"torch": pictures.plain_chain(), "EDM2": pictures.plain_chain(preserving=True)}

@@ -101,7 +101,7 @@ for name, tensor in inside.tensors.items():
 table(["tensors", "how many", "numbers in them"], [[f"`{group}`", len(sizes), f"{sum(sizes):,}"] for group, sizes in groups.items()])
 
 # %% [markdown]
-# From these arguments and tensors `edm.official.load` builds the `Denoiser` of notebook 7. Is it the network that was written? Compare every tensor, then outputs.
+# From these arguments and tensors `edm.official.load` builds the `EDM2Denoiser` of notebook 7. Is it the network that was written? Compare every tensor, then outputs.
 
 # %%
 loaded, original = official.load(folder / "miniature.pkl"), made.float().eval()

@@ -16,15 +16,15 @@ from torch import Tensor
 
 from edm import guidance, sampler
 from edm.loss import edm2_loss
-from edm.network import PRESETS, Denoiser
+from edm.network import PRESETS, EDM2Denoiser
 from tests import plain_network
 
 CLASSES = 10
 
 
-def random_network(**kwargs) -> Denoiser:
+def random_network(**kwargs) -> EDM2Denoiser:
     """A network of random weights in which every part has a say (a new one has gains of 0)."""
-    denoiser = Denoiser(**kwargs)
+    denoiser = EDM2Denoiser(**kwargs)
     with torch.no_grad():
         for name, parameter in denoiser.named_parameters():
             if name.endswith("gain"):
@@ -119,7 +119,7 @@ def gpu(
     x = torch.randn(batch, *networks[0].img_shape, device=device) * sigmas[0].float().item()
     labels = torch.arange(batch, device=device) % main_kwargs["label_dim"]
 
-    def images(pair: list[Denoiser], n: int, sigmas: Tensor) -> Tensor:
+    def images(pair: list[EDM2Denoiser], n: int, sigmas: Tensor) -> Tensor:
         out = sampler.sample(guidance.guide(*pair, 1.7), x[:n], sigmas, labels[:n])
         if x.is_cuda:
             torch.cuda.synchronize()

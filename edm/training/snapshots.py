@@ -46,7 +46,7 @@ def snapshots(folder: str | Path) -> list[Snapshot]:
     return found
 
 
-def reconstruct(folder: str | Path, std: float, images: int | None = None) -> network.Denoiser:
+def reconstruct(folder: str | Path, std: float, images: int | None = None) -> network.EDM2Denoiser:
     """The network averaged with relative width `std` after `images` training images (default: the last snapshot's).
 
     A stored snapshot is returned as it is; anything else is the least-squares combination of all snapshots taken until
@@ -67,7 +67,7 @@ def reconstruct(folder: str | Path, std: float, images: int | None = None) -> ne
     return denoiser
 
 
-def load(path: str | Path, std: float | None = None, images: int | None = None) -> network.Denoiser:
+def load(path: str | Path, std: float | None = None, images: int | None = None) -> network.EDM2Denoiser:
     """A network from a .safetensors file, or from a training folder: width `std` (default: the widest stored one).
 
     Raises FileNotFoundError if there is nothing at `path`.

@@ -141,7 +141,7 @@ def missing(study: Study, runs: Path = RUNS, seeds: Sequence[int] | None = None)
                 yield folder
 
 
-def load(study: Study, seed: int, net: Net, runs: Path = RUNS) -> network.Denoiser:
+def load(study: Study, seed: int, net: Net, runs: Path = RUNS) -> network.EDM2Denoiser:
     """The network `net` of training seed `seed`, as it was trained (not frozen). FileNotFoundError if there is no such run."""
     seeds = study.seeds
     folder = Path(runs, f"{net.size}-{seeds[(seeds.index(seed) + net.shift) % len(seeds)]}")
@@ -154,7 +154,7 @@ def load(study: Study, seed: int, net: Net, runs: Path = RUNS) -> network.Denois
 
 
 @lru_cache(maxsize=32)
-def ready(study: str, seed: int, net: Net, runs: Path = RUNS) -> network.Denoiser:
+def ready(study: str, seed: int, net: Net, runs: Path = RUNS) -> network.EDM2Denoiser:
     """The network `net` frozen for sampling, on the device: half precision on a GPU."""
     where = device()
     return (
@@ -175,7 +175,7 @@ def parameters(study: Study, size: str) -> int:
     images = image_data.load(study.data)
     shape = dict(img_resolution=images.resolution, img_channels=images.channels, label_dim=images.num_classes)
     with torch.device("meta"):
-        return sum(p.numel() for p in network.Denoiser(**{**study.run(size, 0).network, **shape}).parameters())
+        return sum(p.numel() for p in network.EDM2Denoiser(**{**study.run(size, 0).network, **shape}).parameters())
 
 
 def record(study: Study) -> dict:

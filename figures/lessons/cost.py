@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from edm.network import PRESETS, Denoiser
+from edm.network import PRESETS, EDM2Denoiser
 from edm.unet import Linear
 from toy2d import plots
 
@@ -40,7 +40,7 @@ def network(name: str) -> Network:
     """Counts of a preset of `edm.network`, without its weights ever existing."""
     kwargs = PRESETS[name]
     with torch.device("meta"):
-        denoiser = Denoiser(**kwargs)
+        denoiser = EDM2Denoiser(**kwargs)
         x = torch.empty(1, *denoiser.img_shape)
         sigma, labels = torch.ones(1), torch.zeros(1, denoiser.label_dim)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -57,7 +57,7 @@ def network(name: str) -> Network:
                    saved_bytes(denoiser, x, sigma, labels), held_bytes(denoiser))  # fmt: skip
 
 
-def saved_bytes(denoiser: Denoiser, x, sigma, labels) -> int:
+def saved_bytes(denoiser: EDM2Denoiser, x, sigma, labels) -> int:
     """What autograd keeps of one image, weights apart: every storage once, however many tensors look at it."""
     weights = {p.untyped_storage()._cdata for p in denoiser.parameters()}
     kept = {}  # the storages themselves, so that no number is used twice
@@ -77,7 +77,7 @@ def saved_bytes(denoiser: Denoiser, x, sigma, labels) -> int:
     return two - one  # the difference leaves out what does not grow with the batch: weights in use
 
 
-def held_bytes(denoiser: Denoiser) -> int:
+def held_bytes(denoiser: EDM2Denoiser) -> int:
     """Outputs of the encoder's blocks in float16: all wait for the decoder."""
     total = 0
     for name, block in denoiser.unet.enc.items():
@@ -87,7 +87,7 @@ def held_bytes(denoiser: Denoiser) -> int:
 
 
 def evaluations(steps: int = SAMPLER_STEPS) -> int:
-    """Denoiser calls of Heun's method for one image: two a step, one in the last."""
+    """EDM2Denoiser calls of Heun's method for one image: two a step, one in the last."""
     return 2 * steps - 1
 
 
@@ -119,7 +119,7 @@ def seconds_here(name: str, repeats: int = 2) -> float:
 
     Seconds do not depend on what the weights say; the pictures would be noise and are not looked at.
     """
-    denoiser = Denoiser(**PRESETS[name]).frozen(torch.float32)
+    denoiser = EDM2Denoiser(**PRESETS[name]).frozen(torch.float32)
     x, labels = torch.randn(1, *denoiser.img_shape), torch.zeros(1, denoiser.label_dim)
     seconds = []
     with torch.no_grad():

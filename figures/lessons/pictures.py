@@ -14,7 +14,7 @@ from edm import data, features, presets, sampler, train, unet
 from edm.denoiser import expand_sigma
 from edm.generate import generate
 from edm.metrics import FeatureSet, collect, evaluate_features
-from edm.network import Denoiser
+from edm.network import EDM2Denoiser
 from edm.storage import png
 from toy2d import plots
 
@@ -25,7 +25,7 @@ Panels = Mapping[str, Tensor]  # title -> uint8 [n, C, H, W]
 
 
 def preconditioning(sigma: Tensor, sigma_data: float = 0.5) -> tuple[Tensor, Tensor, Tensor]:
-    """(c_skip, c_out, c_in) of [EDM, table 1], as `edm.network.Denoiser.forward` has them."""
+    """(c_skip, c_out, c_in) of [EDM, table 1], as `edm.network.EDM2Denoiser.forward` has them."""
     total = sigma**2 + sigma_data**2
     return sigma_data**2 / total, sigma * sigma_data / total.sqrt(), 1 / total.sqrt()
 
@@ -66,7 +66,7 @@ def draw_scales(sigmas: Sequence[float], measured: Mapping[str, np.ndarray]):
 # ---- magnitudes
 
 
-def magnitudes(denoiser: Denoiser, images: Tensor, sigma: float, labels: Tensor, seed: int = 0) -> dict[str, float]:
+def magnitudes(denoiser: EDM2Denoiser, images: Tensor, sigma: float, labels: Tensor, seed: int = 0) -> dict[str, float]:
     """Root mean square of the output of every block of the U-Net, in order, for noised images [N, C, H, W]."""
     found: dict[str, float] = {}
     blocks = {f"{side} {name}": b for side in ("enc", "dec") for name, b in getattr(denoiser.unet, side).items()}
@@ -98,7 +98,7 @@ def plain_chain(layers: int = 12, width: int = 64, preserving: bool = False, see
     return out
 
 
-def row_norms(denoiser: Denoiser) -> np.ndarray:
+def row_norms(denoiser: EDM2Denoiser) -> np.ndarray:
     """Norm of every stored row of weights, in units of the square root of its length: 1 where the training forces it."""
     norms = [layer.weight.flatten(1).norm(dim=1) / math.sqrt(layer.weight[0].numel()) for layer in denoiser.linears()]
     return torch.cat(norms).detach().numpy()
@@ -129,7 +129,7 @@ def draw_magnitudes(chains: Mapping[str, Sequence[float]], through: Mapping[str,
 
 
 @torch.no_grad()
-def uncertainty(denoiser: Denoiser, images: Tensor, labels: Tensor, sigmas: Sequence[float], seed: int = 0):
+def uncertainty(denoiser: EDM2Denoiser, images: Tensor, labels: Tensor, sigmas: Sequence[float], seed: int = 0):
     """At each noise level: the weighted error lambda (D - y)^2, averaged, and e^u, what the network expects it to be.
 
     Returns two arrays [levels]. images: [N, C, H, W] in [-1, 1].

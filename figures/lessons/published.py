@@ -18,14 +18,14 @@ from torch import nn
 
 from edm import models, official
 from edm.generate import generate
-from edm.network import Denoiser
+from edm.network import EDM2Denoiser
 from edm.sampler import sigma_steps
 
 FOLDERS = ("data/networks", "../data/networks")  # from the repository root, and from notebooks/
 SOURCE = "class {name}:  # here the published files hold the source of their modules, thousands of lines\n    ...\n"
 
 
-def miniature(path: str | Path, source: str = SOURCE) -> Denoiser:
+def miniature(path: str | Path, source: str = SOURCE) -> EDM2Denoiser:
     """Write a small image network of random weights as a published file; returns what was written, in float16.
 
     source: the text that stands in the file for each class.
@@ -34,7 +34,7 @@ def miniature(path: str | Path, source: str = SOURCE) -> Denoiser:
     kwargs |= dict(attn_resolutions=[4])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        denoiser = Denoiser(**kwargs).half()
+        denoiser = EDM2Denoiser(**kwargs).half()
     with torch.no_grad():
         denoiser.unet.out_gain.fill_(1)
     with _published_modules() as (EasyDict, _):

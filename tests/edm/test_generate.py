@@ -18,10 +18,10 @@ SHAPE = (1, 8, 8)
 SIGMAS = sampler.sigma_steps(4)
 
 
-def denoiser(seed: int, classes: int = 10) -> network.Denoiser:
+def denoiser(seed: int, classes: int = 10) -> network.EDM2Denoiser:
     """A small network of random weights whose output is not trivial."""
     torch.manual_seed(seed)
-    out = network.Denoiser(8, 1, classes, model_channels=8, channel_mult=(1, 8), num_blocks=1, attn_resolutions=())
+    out = network.EDM2Denoiser(8, 1, classes, model_channels=8, channel_mult=(1, 8), num_blocks=1, attn_resolutions=())
     for name, parameter in out.named_parameters():
         if name.endswith("gain"):
             parameter.data.fill_(0.5)
@@ -186,7 +186,7 @@ def test_frozen_models_make_the_same_images(tmp_path, main, weak):
 
 
 def test_models_of_different_shapes_are_refused(tmp_path, main):
-    other = network.Denoiser(16, 1, 10, model_channels=8, channel_mult=(1, 8), num_blocks=1, attn_resolutions=())
+    other = network.EDM2Denoiser(16, 1, 10, model_channels=8, channel_mult=(1, 8), num_blocks=1, attn_resolutions=())
     network.save(tmp_path / "main.safetensors", main)
     network.save(tmp_path / "other.safetensors", other)
     with pytest.raises(ValueError, match=r"guide .*other.*\(1, 16, 16\), main .*\(1, 8, 8\)"):

@@ -97,3 +97,17 @@ def test_wrong_interval_and_alpha_are_refused():
 def test_sigma_is_checked(sigma):
     with pytest.raises(ValueError, match="sigma"):
         expand_sigma(sigma, X)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_levels_are_compared_as_they_are(several):
+    """A level just above the end of the interval is outside, although the two are equal in float32."""
+    lo, just_above = 0.1, 0.1 + 1e-12
+    guided = guide_several(main, [(weak, 2.0)], (lo, 1.0)) if several else guide(main, weak, 2.0, (lo, 1.0))
+    torch.testing.assert_close(guided(X, just_above), guide(main, weak, 2.0)(X, just_above))
+    torch.testing.assert_close(guided(X, lo), main(X, lo))
+
+
+def test_python_numbers_keep_their_digits():
+    x = torch.zeros(2, 2, dtype=torch.float64)
+    assert expand_sigma(0.1, x).item() == 0.1  # as float32 it would be 0.10000000149

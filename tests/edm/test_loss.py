@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from edm.loss import edm2_loss
-from edm.network import Denoiser
+from edm.network import EDM2Denoiser
 from tests import plain_network
 
 DATA = np.load(Path(__file__).parents[1] / "data" / "training.npz")
@@ -35,8 +35,8 @@ class Fixed(torch.nn.Module):
         return torch.full((sigma.numel(), 1, 1, 1), self.u)
 
 
-def untrained() -> Denoiser:
-    denoiser = Denoiser(**SMALL, attn_resolutions=(4,))
+def untrained() -> EDM2Denoiser:
+    denoiser = EDM2Denoiser(**SMALL, attn_resolutions=(4,))
     state = plain_network.weights({name: tuple(v.shape) for name, v in denoiser.state_dict().items()}, seed=2)
     denoiser.load_state_dict({name: v * 0 if name.endswith("gain") else v for name, v in state.items()})
     return denoiser

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from edm import guidance, network, sampler
-from edm.network import PRESETS, Denoiser
+from edm.network import PRESETS, EDM2Denoiser
 from tests import plain_network
 
 DATA = np.load(Path(__file__).parents[1] / "data" / "network.npz")
@@ -20,12 +20,12 @@ SMALL = dict(img_resolution=8, img_channels=2, label_dim=3, model_channels=32, c
 SMALL |= dict(attn_resolutions=(4,))
 
 
-def shapes(denoiser: Denoiser) -> dict[str, tuple]:
+def shapes(denoiser: EDM2Denoiser) -> dict[str, tuple]:
     return {name: tuple(tensor.shape) for name, tensor in denoiser.state_dict().items()}
 
 
-def with_weights(seed: int = 0, **changes) -> Denoiser:
-    denoiser = Denoiser(**(SMALL | changes)).eval().requires_grad_(False)
+def with_weights(seed: int = 0, **changes) -> EDM2Denoiser:
+    denoiser = EDM2Denoiser(**(SMALL | changes)).eval().requires_grad_(False)
     denoiser.load_state_dict(plain_network.weights(shapes(denoiser), seed))
     return denoiser
 
@@ -39,7 +39,7 @@ def error(found, wanted) -> float:
 
 
 @pytest.fixture(scope="module")
-def small() -> Denoiser:
+def small() -> EDM2Denoiser:
     return with_weights()
 
 
@@ -47,11 +47,11 @@ def test_names_and_shapes_are_the_published_ones():
     kwargs = json.loads(str(DATA["published_kwargs"]))
     assert kwargs.pop("use_fp16") is True
     published = {name: tuple(shape) for name, shape in json.loads(str(DATA["published_shapes"])).items()}
-    assert shapes(Denoiser(**kwargs)) == published
+    assert shapes(EDM2Denoiser(**kwargs)) == published
 
 
 def test_log_variance_is_the_published_one():
-    denoiser = Denoiser(**PRESETS["digits"])
+    denoiser = EDM2Denoiser(**PRESETS["digits"])
     denoiser.logvar_fourier.load_state_dict({"freqs": data("logvar_freqs"), "phases": data("logvar_phases")})
     denoiser.logvar_linear.load_state_dict({"weight": data("logvar_weight")})
     found = denoiser.log_variance(data("logvar_sigma"))
@@ -94,7 +94,7 @@ def test_every_shape_of_network_agrees_with_the_plain_formulation(changes):
 
 def test_sizes_are_those_of_the_paper():
     with torch.device("meta"):
-        millions = {name: sum(p.numel() for p in Denoiser(**kw).parameters()) / 1e6 for name, kw in PRESETS.items()}
+        millions = {name: sum(p.numel() for p in EDM2Denoiser(**kw).parameters()) / 1e6 for name, kw in PRESETS.items()}
     published = {"img64-xs": 125, "img64-s": 280, "img64-m": 498, "img64-l": 777, "img64-xl": 1119}
     assert {name: round(millions[name]) for name in published} == published
     assert 6.5 < millions["img32"] < 7 and millions["digits"] < 1
@@ -121,7 +121,7 @@ def test_an_image_does_not_depend_on_its_batch(small):
 
 def test_a_new_network_only_scales_and_sigma_zero_changes_nothing(small):
     x = data("x")
-    assert torch.allclose(Denoiser(**SMALL)(x, 1.0), 0.2 * x)  # c_skip = 0.25 / 1.25: the output gain is 0
+    assert torch.allclose(EDM2Denoiser(**SMALL)(x, 1.0), 0.2 * x)  # c_skip = 0.25 / 1.25: the output gain is 0
     assert torch.equal(small(x, 0.0), x)
 
 
@@ -217,7 +217,7 @@ def test_wrong_input_is_named(small, x, labels, message):
 )
 def test_impossible_networks_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
-        Denoiser(**(SMALL | changes))
+        EDM2Denoiser(**(SMALL | changes))
 
 
 def test_saved_network_is_the_same_network(small, tmp_path):

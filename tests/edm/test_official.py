@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from edm import network, official
-from edm.network import Denoiser
+from edm.network import EDM2Denoiser
 
 TOY = Path(__file__).parents[1] / "data" / "toy-published.pkl"
 SMALL = dict(img_resolution=8, img_channels=2, label_dim=3, model_channels=32, channel_mult=[1, 2], num_blocks=1)
@@ -67,7 +67,9 @@ def published_modules(monkeypatch):
     return sys.modules["dnnlib.util"].EasyDict
 
 
-def write(path: Path, EasyDict, denoiser: Denoiser, protocol: int = 4, class_name: str = "Precond", **kwargs) -> Path:
+def write(
+    path: Path, EasyDict, denoiser: EDM2Denoiser, protocol: int = 4, class_name: str = "Precond", **kwargs
+) -> Path:
     root = EasyDict(encoder=Persistent("StandardRGBEncoder", {"shift": np.float64(0), "_init_kwargs": {}}))
     root.update(dataset_kwargs=EasyDict(path="x.zip"), loss_fn=Persistent("EDM2Loss", {"P_mean": -0.8}))
     root["ema"] = persistent(denoiser.half(), class_name, **kwargs)
@@ -77,7 +79,7 @@ def write(path: Path, EasyDict, denoiser: Denoiser, protocol: int = 4, class_nam
 
 @pytest.mark.parametrize("protocol", [4, 5])
 def test_image_network_is_read_exactly(published_modules, tmp_path, protocol):
-    source = Denoiser(**SMALL, attn_resolutions=(4,))
+    source = EDM2Denoiser(**SMALL, attn_resolutions=(4,))
     source.unet.out_gain.data.fill_(1)
     kwargs = SMALL | {"use_fp16": True, "attn_resolutions": [4]}
     path = write(tmp_path / "net.pkl", published_modules, source, protocol, **kwargs)
@@ -113,7 +115,7 @@ def test_2d_network_of_the_published_programs(tmp_path):
 
 
 def test_networks_that_cannot_be_built_are_named(published_modules, tmp_path):
-    source = Denoiser(**SMALL, attn_resolutions=(4,))
+    source = EDM2Denoiser(**SMALL, attn_resolutions=(4,))
     for kwargs, message in (
         (SMALL | {"attn_resolutions": [4], "colour": 1}, "colour"),
         (SMALL | {"attn_resolutions": [4], "model_channels": 64}, "should be"),

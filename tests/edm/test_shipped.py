@@ -46,10 +46,10 @@ def test_other_names_are_refused():
 
 def test_narrow_attention_is_one_head():
     """Fewer channels than a head has elsewhere: they are one head, and the network works."""
-    from edm.network import PRESETS, Denoiser
+    from edm.network import PRESETS, EDM2Denoiser
 
     torch.manual_seed(0)
-    denoiser = Denoiser(**(PRESETS["digits"] | {"model_channels": 16}))
+    denoiser = EDM2Denoiser(**(PRESETS["digits"] | {"model_channels": 16}))
     assert sum(p.numel() for p in denoiser.parameters()) == 181_115
     x = torch.randn(2, 1, 8, 8)
     with torch.no_grad():

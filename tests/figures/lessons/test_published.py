@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from edm import official
-from edm.network import PRESETS, Denoiser
+from edm.network import PRESETS, EDM2Denoiser
 from figures.lessons import cost, published
 
 
@@ -24,7 +24,7 @@ def test_miniature_is_read_as_it_was_written_and_leaves_no_modules(tmp_path):
 def test_hostile_files_act_when_python_reads_them_and_not_when_we_do(tmp_path):
     for kind, (path, marker) in published.hostile(tmp_path).items():
         if kind == "source":
-            assert isinstance(official.load(path), Denoiser)
+            assert isinstance(official.load(path), EDM2Denoiser)
         else:
             with pytest.raises(official.RefusedPickle, match="io.open"):
                 official.load(path)
@@ -47,7 +47,7 @@ def test_panels_are_paired_and_files_are_found(tmp_path):
 def test_counts_agree_with_formulas():
     net = cost.network("img64-xs")
     with torch.device("meta"):
-        assert net.parameters == sum(p.numel() for p in Denoiser(**PRESETS["img64-xs"]).parameters())
+        assert net.parameters == sum(p.numel() for p in EDM2Denoiser(**PRESETS["img64-xs"]).parameters())
     c, size = 128, 64 * 64
     first = 2 * size * 9 * 4 * c  # the first convolution: 3 + 1 channels to c
     block = 2 * size * 2 * 9 * c * c  # a residual block of the encoder at full size: two convolutions
@@ -64,7 +64,7 @@ def test_counts_agree_with_formulas():
 
 
 def test_a_training_step_is_three_forward_passes():
-    denoiser = Denoiser(**PRESETS["digits"])
+    denoiser = EDM2Denoiser(**PRESETS["digits"])
     x = torch.randn(2, 1, 8, 8)
     with FlopCounterMode(display=False) as forward:
         out = denoiser(x, 1.0)
