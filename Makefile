@@ -14,7 +14,7 @@ help:  ## list the targets
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (about 2 minutes the first time, 6 GB)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[notebooks,grading,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[notebooks,grading,site,test]'
 	@touch $@
 
 figures: $(READY)  ## the paper's 2D figures as PNG, PDF and JSON in figures/out
@@ -38,8 +38,8 @@ sync: $(READY)  ## bring notebooks and their scripts together
 notebooks: $(READY)  ## execute all notebooks and store their outputs
 	$(BIN)/python notebooks/build.py run
 
-html: $(READY)  ## static pages of the notebooks into html
-	$(BIN)/python notebooks/build.py html
+html: $(READY)  ## the site into html: open html/index.html
+	$(BIN)/python docs/build.py
 
 assignments: $(READY)  ## build the student release and prove that grading is fair
 	$(BIN)/python notebooks/assignments/build.py
@@ -56,4 +56,4 @@ format: $(READY)  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and everything generated
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache figures/out
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache figures/out html docs/api docs/command_line.md

@@ -1,10 +1,9 @@
-"""Sync, execute and render the notebooks.
+"""Sync and execute the notebooks.
 
 examples:
   python notebooks/build.py sync              bring scripts and notebooks together, the newer of each pair winning
   python notebooks/build.py run               execute all in full and store the outputs
   python notebooks/build.py run 04 05         two of them
-  python notebooks/build.py html              static pages of the stored notebooks into html/
 """
 
 import argparse
@@ -15,17 +14,12 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable, Mapping
-from html import escape
 from pathlib import Path
 
 import jupytext
-import latex2mathml.converter
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert import HTMLExporter
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
@@ -132,97 +126,14 @@ def run(paths: list[Path]) -> None:
         print(f"{out.name}  {time.perf_counter() - begin:.0f} s, {out.stat().st_size // 1024} KB", flush=True)
 
 
-def html(paths: list[Path], out: Path) -> None:
-    """Static pages of the stored notebooks that need nothing but themselves: pictures and mathematics inside, no scripts.
-
-    index.html is the teacher's table. A link to what is no page here keeps only its text.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    known = [p for p in scripts() if p in paths or (out / f"{p.stem}.html").exists()]  # of an earlier call
-    stored = {p.stem: nbformat.read(p.with_suffix(".ipynb"), 4) for p in known}
-    titles = {name: notebook.cells[0].source.splitlines()[0].lstrip("# ") for name, notebook in stored.items()}
-    names = list(titles)
-    markdown = markdown_to_html({"README.md": "index.html"} | {f"{name}.ipynb": f"{name}.html" for name in names})
-    render = HTMLExporter(template_name="lab")
-    render.register_filter("markdown2html", markdown)
-    render.log.setLevel("ERROR")  # it misses descriptions, which are put in below
-    for name in (p.stem for p in paths):
-        i, title = names.index(name), titles[name]
-        around = [(names[i - 1], "← ")] * (i > 0) + [("index", "")] + [(n, "→ ") for n in names[i + 1 : i + 2]]
-        links = "".join(f'<a href="{n}.html">{arrow}{titles.get(n, "The walkthroughs")}</a>' for n, arrow in around)
-        page, _ = render.from_notebook_node(stored[name], {"metadata": {"name": title}})
-        page = re.sub(r"<script\b.*?</script>", "", page, flags=re.S)  # MathJax and the like, from the internet
-        page = re.sub(r" ± |(?<=\d) (?=%)", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), page)
-        alts = iter(descriptions(stored[name]))
-        page = re.sub("No description has been provided for this image", lambda _: escape(next(alts)), page)
-        page = page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
-        for tag, place in (("<main>", "<main>{}"), ("</main>", "{}</main>")):
-            page = page.replace(tag, place.format(f"<nav>{links}</nav>"), 1)
-        (out / f"{name}.html").write_text(page)
-        print(out / f"{name}.html")
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>The walkthroughs</title><style>{STYLE}</style>'
-    body = f'<main class="index">{markdown((FOLDER / "README.md").read_text())}</main>'
-    (out / "index.html").write_text(f"{head}<body>{body}</body></html>\n")
-
-
-def descriptions(notebook) -> list[str]:
-    """What its pictures show, for those who cannot see them: their captions, as `figures.lessons.notebook.show` stored them."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
-
-
-STYLE = """
-body { overflow: auto; } main { max-width: 70em; margin: 0 auto; padding: 0 1em 3em; }
-main.index { font: 16px/1.6 sans-serif; max-width: 60em; }
-.index table { border-collapse: collapse; } .index :is(td, th) { padding: 0.3em 0.8em 0.3em 0; text-align: left; vertical-align: top; }
-.index td:not(:nth-child(2)) { white-space: nowrap; }
-nav { display: flex; justify-content: space-between; gap: 2em; padding: 1em 0; font: 14px/1.4 sans-serif; }
-math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", math; font-size: 1.08em; }
-math[display="block"] { margin: 0.9em 0; }
-main .jp-InputArea-editor { overflow-x: auto; }
-main .jp-RenderedMarkdown pre { white-space: pre; overflow-x: auto; }
-main .jp-OutputArea-output.jp-RenderedHTMLCommon { padding-left: 14px; }
-main .jp-RenderedHTMLCommon table { margin-left: 0; }
-main .jp-RenderedHTMLCommon :is(td, th) { text-align: left; vertical-align: top; }
-"""
-
-
-def markdown_to_html(pages: Mapping[str, str]) -> Callable[[str], str]:
-    """Markdown to HTML with mathematics as MathML, which browsers draw by themselves. pages: the page of each file that has one."""
-
-    def mathml(tex: str, display: str) -> str:
-        out = latex2mathml.converter.convert(tex, display=display)
-        bare = not re.search(r"\\(log|ln)\s*[_^]", tex)
-        return re.sub(r"<mi>(log|ln)</mi>", r'\g<0><mspace width="0.17em"/>', out) if bare else out
-
-    class Renderer(IPythonRenderer):
-        def inline_math(self, body: str) -> str:
-            return mathml(body, "inline")
-
-        def block_math(self, body: str) -> str:
-            return mathml(body, "block")
-
-        def link(self, text: str, url: str, title: str | None = None) -> str:
-            file, *place = url.split("#")
-            if "://" in url or not file:
-                return super().link(text, url, title)
-            return super().link(text, "#".join([pages[file], *place]), title) if file in pages else text
-
-    return lambda source: MarkdownWithMath(renderer=Renderer(escape=False, exclude_anchor_links=True)).render(source)
-
-
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("command", choices=("sync", "run", "html"))
+    p.add_argument("command", choices=("sync", "run"))
     p.add_argument("names", nargs="*", metavar="NAME", help="beginnings of names, such as 04 (default: all)")
-    p.add_argument("--out", type=Path, default=ROOT / "html", help="folder of the pages (default: html)")
     args = p.parse_args()
     try:
         paths = scripts(args.names)
-        if args.command == "html":
-            html(paths, args.out)
-        else:
-            (sync if args.command == "sync" else run)(paths)
+        (sync if args.command == "sync" else run)(paths)
     except (NotebookError, OSError, subprocess.CalledProcessError) as error:
         print(f"notebooks: {error}", file=sys.stderr)
         return 2
