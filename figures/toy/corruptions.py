@@ -129,7 +129,7 @@ def compute(noise_seed=0, *, seeds=None, n=2**10, chosen_on=2**10, weights=WEIGH
     tasks = [dict(main=m, weak=g, seed=s, n=chosen_on) for m, g in pairs if m == g for s in seeds]
     errors = run_rows(error_row, tasks, desc="errors", **options)
 
-    floor = metrics.floor(n, with_wasserstein=False)
+    floor = metrics.floor(n)
     numbers = {
         "seeds": seeds, "n": n, "chosen_on": chosen_on, "noise_seed": noise_seed, "report_noise_seed": noise_seed + REPORT,
         "levels": LEVELS, "floor": {key: floor[key] for key in KEYS}, "pairs": [],

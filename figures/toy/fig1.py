@@ -1,4 +1,4 @@
-"""Figure 1 of the paper: the fractal and what four samplers make of it, with outliers, coverage and distance under each panel."""
+"""Figure 1 of the paper: the fractal and what four samplers make of it, with outliers and coverage under each panel."""
 
 import matplotlib.pyplot as plt
 
@@ -53,9 +53,9 @@ def draw(result: Result):
 
 
 def caption(m: dict) -> str:
-    flown = f", {m['diverged']:.2%} flown off" if m["diverged"] else ""
+    """Outliers, those that flew off among them, and coverage."""
+    flown = f" ({m['diverged']:.2%} flown off)" if m["diverged"] else ""
     return (
         f"outliers {m['outliers_99']:.1%}{flown}\n"
-        f"branches: TV {m['branch_tv']:.3f}, leaves lost {m['leaves_lost']:.0f}/64\n"
-        f"Wasserstein distance {m['wasserstein']:.3f}"
+        f"branches: TV {m['branch_tv']:.3f}, leaves lost {m['leaves_lost']:.0f}/64"
     )

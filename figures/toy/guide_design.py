@@ -141,7 +141,7 @@ def compute(
         "seeds": list(seeds), "noise_seed": noise_seed, "report_noise_seed": noise_seed + REPORT_NOISE, "n": n, "batch": batch,
         "hidden": list(hidden), "lengths": list(lengths), "emas": list(emas), "weights": list(weights),
         "budget": BUDGET, "none": {k: [r[k] for r in none] for k in KEYS}, "cells": cells,
-        "floor": {k: metrics.floor(n, with_wasserstein=False)[k] for k in KEYS},
+        "floor": {k: metrics.floor(n)[k] for k in KEYS},
         "grid": [g | {"w": w, "first": [r["first"] for r in rows]} for (g, w), rows in zip(arms, grid, strict=True)],
     }  # fmt: skip
     return Result(numbers)

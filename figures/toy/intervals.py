@@ -62,7 +62,7 @@ def compute(
     }
     numbers = {
         "seeds": seeds, "noise_seed": noise_seed, "n": n, "intervals": intervals, "weights": weights, "cells": cells, "best": best,
-        "none": {k: [r[k] for r in none] for k in KEYS}, "floor": {k: metrics.floor(n, with_wasserstein=False)[k] for k in KEYS},
+        "none": {k: [r[k] for r in none] for k in KEYS}, "floor": {k: metrics.floor(n)[k] for k in KEYS},
     }  # fmt: skip
     return Result(numbers)
 

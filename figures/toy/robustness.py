@@ -119,7 +119,7 @@ def compute(noise_seed=0, *, seeds=(0, 1, 2), more=(0, 1, 2, 3, 4, 5), shipped=N
         numbers["moments"][classes] = {"mean": mean.tolist(), "sd": covariance.diagonal().sqrt().tolist()}
     for level in STARTS:
         numbers["starts"][f"{level:g}"] = gather([r for r in starts if r["sigma_max"] == level])
-    floor = metrics.floor(n, with_wasserstein=False)
+    floor = metrics.floor(n)
     numbers["floor"] = {key: floor[key] for key in KEYS}
     if "denoising target" in names and "baseline" in names:
         numbers["denoising"] = against_denoising(numbers["settings"])

@@ -104,7 +104,7 @@ def compute(
     rows = run_rows(row, tasks, store=store, workers=workers, desc="seeds")
     found = {(r["family"], r["weight"], r["seed"]): r for r in rows}
     runs = {name: {key: [found[*arm, s][key] for s in seeds] for key in METRICS} for name, arm in arms.items()}
-    floor = metrics.floor(n, with_wasserstein=False)
+    floor = metrics.floor(n)
     numbers = {
         "seeds": seeds, "noise_seed": noise_seed, "n": n, "weights": list(weights), "interval": INTERVAL, "runs": runs,
         "floor": {key: floor[key] for key in METRICS},

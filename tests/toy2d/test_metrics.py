@@ -22,7 +22,7 @@ def test_true_samples_sit_at_the_floor():
     assert m["outliers_99"] == pytest.approx(0.01, abs=0.005) and m["outliers_999"] == pytest.approx(0.001, abs=0.0017)
     assert m["branch_tv"] < 0.07 and abs(m["kl_q_p"]) < 0.08 and abs(m["kl_p_q"]) < 0.08
     floor = metrics.floor(N)
-    assert set(floor) == set(m) and m["wasserstein"] == pytest.approx(floor["wasserstein"], abs=0.02)
+    assert set(floor) == set(m) and m["misplaced"] == pytest.approx(floor["misplaced"], abs=0.02)
 
 
 def test_region_levels_hold_their_mass():
@@ -41,14 +41,22 @@ def test_planted_outliers_are_found():
     assert m["outlier_log_prob"] == pytest.approx(TRUTH.log_prob(x[:1]).item(), rel=1e-4)
 
 
-def test_diverged_samples_are_counted_and_kept_out():
+def test_samples_that_flew_off_are_outliers_and_kept_out_of_the_rest():
     x = draw()
+    x[100:200] = torch.tensor([-0.5, 1.5])  # outliers, so that a hundred flown off do not decide the median
     clean = metrics.evaluate(x[100:])
-    x[:50], x[50:100] = 20.0, math.nan
+    x[:49], x[49:99], x[99] = 20.0, math.nan, -math.inf
     m = metrics.evaluate(x)
     assert m["diverged"] == pytest.approx(100 / N)
-    for key in ("outliers_99", "log_prob", "branch_tv", "wasserstein", "kl_q_p"):
+    for key in ("outliers_99", "outliers_999"):
+        assert m[key] == pytest.approx((100 + clean[key] * (N - 100)) / N, rel=1e-9)
+    for key in ("log_prob", "mahalanobis", "branch_tv", "leaves_lost", "kl_q_p", "kl_p_q"):
         assert m[key] == pytest.approx(clean[key], rel=1e-9)
+    for key in ("outlier_log_prob", "outlier_mahalanobis"):  # farther off in the median, but finite
+        assert math.isfinite(m[key]) and abs(m[key]) >= abs(clean[key])
+    x[200:400] = math.nan
+    m = metrics.evaluate(x)
+    assert m["outlier_log_prob"] == -math.inf and m["outlier_mahalanobis"] == math.inf  # most outliers flew off
 
 
 def test_lost_branches_are_seen():
@@ -63,10 +71,51 @@ def test_lost_branches_are_seen():
     assert trunk["outliers_99"] < 0.01 and trunk["kl_q_p"] > 1  # quality alone would call this perfect
 
 
-def test_wasserstein_of_a_shift_is_the_shift():
-    x = draw(n=512)
-    assert metrics.wasserstein(x, x) == pytest.approx(0, abs=1e-9)
-    assert metrics.wasserstein(x, x + torch.tensor([3.0, 4.0])) == pytest.approx(5, rel=1e-4)
+def test_a_leaf_is_lost_below_its_threshold():
+    """Just above and just below a tenth, a quarter and a half of its share; branches that are no leaves never count."""
+    truth = metrics.branch_weights(TRUTH)
+    leaves = torch.nonzero(branch_depths() == 6)[:, 0]
+    for share, counts in (
+        (0.09, (5, 5, 5)),
+        (0.11, (0, 5, 5)),
+        (0.24, (0, 5, 5)),
+        (0.26, (0, 0, 5)),
+        (0.51, (0, 0, 0)),
+    ):
+        occupancy = truth.clone()
+        occupancy[leaves[:5]] *= share
+        occupancy[0] = 0  # the trunk
+        assert tuple(metrics.leaves_lost(occupancy, truth, limit) for limit in metrics.LOST.values()) == counts
+    assert metrics.LOST["leaves_lost"] == 0.1 and metrics.leaves_lost(0.15 * truth, truth) == 0
+    with pytest.raises(ValueError, match="127 branches, got 3"):
+        metrics.leaves_lost(torch.ones(3), torch.ones(3))
+
+
+def test_leaves_lost_is_a_curve_over_the_threshold():
+    """A leaf thinned to 3/20 of its samples is lost by a quarter and by a half, and not by a tenth."""
+    x = draw(n=16 * N)
+    branch = TRUTH.posterior(x).argmax(1)
+    rare = torch.isin(branch, torch.nonzero(branch_depths() == 6)[:10, 0])
+    m = metrics.evaluate(x[~rare | (torch.arange(len(x)) % 20 < 3)])
+    assert m["leaves_lost"] <= 1 and m["leaves_lost_quarter"] == pytest.approx(10, abs=2)
+    assert m["leaves_lost_half"] == pytest.approx(10, abs=1)
+
+
+def test_both_trees_are_measured_with_the_leaves_of_both():
+    both = fractal("AB")
+    m = metrics.evaluate(both.sample(4 * N, generator=torch.Generator().manual_seed(5)), both)
+    assert m["leaves_lost"] == 0 and m["outliers_99"] == pytest.approx(0.01, abs=0.005)
+    assert m["branch_tv"] < 0.1 and abs(m["kl_q_p"]) < 0.08
+    half = metrics.evaluate(draw(n=2 * N), both)  # class A alone; where the trees meet, it reaches leaves of B
+    assert half["leaves_lost"] == pytest.approx(64, abs=4) and half["branch_tv"] == pytest.approx(0.5, abs=0.03)
+
+
+def test_caches_do_not_grow():
+    for n in range(8, 8 + 2 * metrics.KEPT):
+        metrics.true_samples(TRUTH, n)
+    assert metrics.true_samples.cache_info().currsize == metrics.KEPT
+    for cached in (metrics.floor, metrics.true_log_prob, metrics.region_levels, metrics.region_shares):
+        assert cached.cache_info().maxsize == metrics.KEPT
 
 
 def test_nearest_neighbour_estimates_on_gaussians():
