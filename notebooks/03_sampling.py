@@ -13,16 +13,18 @@
 # | whether random steps repair a wrong score | churn, paired |
 
 # %% tags=["setup"]
-REPOSITORY = "https://github.com/your-name/diffusion-guidance"  # where to install from if the package is not there
+REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
 import importlib.util, pathlib, subprocess, sys
 
 if importlib.util.find_spec("toy2d") is None:
     checkout = [p for p in (pathlib.Path.cwd(), pathlib.Path.cwd().parent) if (p / "toy2d").is_dir()]
     if checkout:
         sys.path.insert(0, str(checkout[0]))
-    else:
+    elif REPOSITORY:
         package = f"diffusion-guidance[notebooks] @ git+{REPOSITORY}"
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    else:
+        raise ModuleNotFoundError("the project is not installed: run `pip install .` in its folder, or open this notebook there")
 
 # %% tags=["parameters"]
 FAST = False  # True: fewer points and pixels, a quick look

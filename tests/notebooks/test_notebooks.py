@@ -122,19 +122,23 @@ def test_first_cell_is_the_same_everywhere():
 
 
 @pytest.mark.parametrize("where", ["root", "notebooks", "elsewhere"])
-def test_first_cell_finds_a_checkout_or_installs(where, tmp_path, monkeypatch):
-    """As on a machine where the package cannot be imported."""
+@pytest.mark.parametrize("address", ["", "https://example.org/us/guidance"])
+def test_first_cell_finds_a_checkout_or_installs(where, address, tmp_path, monkeypatch):
+    """As on a machine where the package cannot be imported. Without an address it says what to do."""
     setup = next(c.source for c in jupytext.read(SCRIPTS[0]).cells if "setup" in c.metadata.get("tags", []))
+    setup = re.sub(r'^REPOSITORY = ".*?"', f'REPOSITORY = "{address}"', setup)
     commands = []
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.chdir({"root": ROOT, "notebooks": ROOT / "notebooks", "elsewhere": tmp_path}[where])
+    if where == "elsewhere" and not address:
+        with pytest.raises(ModuleNotFoundError, match="pip install"):
+            exec(setup, {})
+        return
     exec(setup, {})
     if where == "elsewhere":
-        assert commands[0][1:3] == ["-m", "pip"] and re.fullmatch(
-            r"diffusion-guidance\[\w+\] @ git\+https://\S+", commands[0][-1]
-        )
+        assert commands[0][1:3] == ["-m", "pip"] and commands[0][-1] == f"diffusion-guidance[notebooks] @ git+{address}"
     else:
         assert sys.path == [str(ROOT)] and not commands
 
