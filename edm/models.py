@@ -67,7 +67,9 @@ def load(
         if not isinstance(denoiser, network.EDM2Denoiser):
             raise ValueError(f"{path} holds a 2D network: this command makes images")
         identity[name] = digest(denoiser)
-        denoiser = denoiser.to(device).frozen(dtype or (torch.float16 if device.type == "cuda" else torch.float32))
+        denoiser = denoiser.to(device).for_sampling(
+            dtype or (torch.float16 if device.type == "cuda" else torch.float32)
+        )
         if compile:
             denoiser.compile()
         found[name] = denoiser

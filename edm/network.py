@@ -120,7 +120,7 @@ class EDM2Denoiser(nn.Module):
     def linears(self) -> list[Linear]:
         return [module for module in self.modules() if isinstance(module, Linear)]
 
-    def frozen(self, dtype: torch.dtype | None = None) -> "EDM2Denoiser":
+    def for_sampling(self, dtype: torch.dtype | None = None) -> "EDM2Denoiser":
         """A copy for sampling: weights normalised once for all and stored in `dtype` (default: self.dtype).
 
         It is laid out channels-last, which convolutions prefer. It can be neither trained nor saved.
@@ -163,10 +163,11 @@ def save(
 ) -> None:
     """Write a network as safetensors: tensors in `dtype`, its arguments and `extra` (what JSON can hold) as metadata.
 
-    The file appears whole or not at all. Raises ValueError for a frozen copy, which has lost its stored weights.
+    The file appears whole or not at all. Raises ValueError for a copy made by
+    `for_sampling`, which has lost its stored weights.
     """
     if any(layer.frozen for layer in denoiser.linears()):
-        raise ValueError("a frozen network cannot be saved: save the network that it was made from")
+        raise ValueError("a copy made for sampling cannot be saved: save the network that it was made from")
     tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in denoiser.state_dict().items()}
     info = {"kwargs": json.dumps(denoiser.kwargs), "extra": json.dumps(dict(extra or {}))}
     write_atomic(path, safetensors.torch.save(tensors, info))

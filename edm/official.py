@@ -75,7 +75,7 @@ def load(path: str | Path) -> network.EDM2Denoiser | Published:
     """The network of a published pickle, as a `Denoiser` on the CPU, in float32, in evaluation mode.
 
     For a 2D network the answer is `Published`, with float32 tensors and the arguments of `toy2d.model.LogDensityMLP`.
-    `use_fp16` of a published network is dropped: set `dtype`, or use `frozen`. Errors as in `read`.
+    `use_fp16` of a published network is dropped: set `dtype`, or use `for_sampling`. Errors as in `read`.
     """
     found = read(path)
     try:

@@ -79,7 +79,7 @@ class Linear(nn.Module):
     def force_norm(self) -> None:
         """Bring every stored row to norm sqrt(n), so that the learning rate acts on directions as intended."""
         if self.frozen:
-            raise ValueError("a frozen network holds the weights in use and cannot be trained")
+            raise ValueError("a copy made for sampling holds the weights in use and cannot be trained")
         self.weight.div_(self.row_norms(self.weight))
 
     @torch.no_grad()

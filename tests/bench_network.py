@@ -59,11 +59,11 @@ def cpu(preset: str, batch: int, repeats: int) -> dict:
     weights = [v.requires_grad_() for name, v in state.items() if not name.endswith(("freqs", "phases"))]
     images, noise = torch.rand(batch, *ours.img_shape) - 0.5, torch.randn(batch, *ours.img_shape)
     sigma, labels = torch.rand(batch) + 0.2, torch.eye(CLASSES)[torch.arange(batch) % CLASSES]
-    frozen = ours.frozen()
+    sampler_network = ours.for_sampling()
 
     @torch.no_grad()
     def forward_ours():
-        return frozen(images, sigma, labels)
+        return sampler_network(images, sigma, labels)
 
     @torch.no_grad()
     def forward_plain():
@@ -112,7 +112,7 @@ def gpu(
     """Images/s of the guided sampler, half precision and compiled; and its result beside that in float32."""
     torch.manual_seed(0)
     networks = [random_network(**kwargs).to(device) for kwargs in (main_kwargs, guide_kwargs)]
-    fast, exact = [n.frozen(dtype) for n in networks], [n.frozen(torch.float32) for n in networks]
+    fast, exact = [n.for_sampling(dtype) for n in networks], [n.for_sampling(torch.float32) for n in networks]
     for network in fast:
         network.compile(mode=mode)
     sigmas = sampler.sigma_steps(num_steps)

@@ -142,7 +142,7 @@ def missing(study: Study, runs: Path = RUNS, seeds: Sequence[int] | None = None)
 
 
 def load(study: Study, seed: int, net: Net, runs: Path = RUNS) -> network.EDM2Denoiser:
-    """The network `net` of training seed `seed`, as it was trained (not frozen). FileNotFoundError if there is no such run."""
+    """The network `net` of training seed `seed`, as it was trained. FileNotFoundError if there is no such run."""
     seeds = study.seeds
     folder = Path(runs, f"{net.size}-{seeds[(seeds.index(seed) + net.shift) % len(seeds)]}")
     times = sorted({s.images for s in snapshots.snapshots(folder)})
@@ -155,10 +155,12 @@ def load(study: Study, seed: int, net: Net, runs: Path = RUNS) -> network.EDM2De
 
 @lru_cache(maxsize=32)
 def ready(study: str, seed: int, net: Net, runs: Path = RUNS) -> network.EDM2Denoiser:
-    """The network `net` frozen for sampling, on the device: half precision on a GPU."""
+    """The copy of `net` for sampling, on the device: half precision on a GPU."""
     where = device()
     return (
-        load(STUDIES[study], seed, net, runs).to(where).frozen(torch.float16 if where.type == "cuda" else torch.float32)
+        load(STUDIES[study], seed, net, runs)
+        .to(where)
+        .for_sampling(torch.float16 if where.type == "cuda" else torch.float32)
     )
 
 

@@ -119,7 +119,7 @@ def seconds_here(name: str, repeats: int = 2) -> float:
 
     Seconds do not depend on what the weights say; the pictures would be noise and are not looked at.
     """
-    denoiser = EDM2Denoiser(**PRESETS[name]).frozen(torch.float32)
+    denoiser = EDM2Denoiser(**PRESETS[name]).for_sampling(torch.float32)
     x, labels = torch.randn(1, *denoiser.img_shape), torch.zeros(1, denoiser.label_dim)
     seconds = []
     with torch.no_grad():

@@ -138,11 +138,11 @@ def test_forced_normalisation_changes_norms_and_not_the_function():
     assert error(denoiser(data("x"), data("sigma"), data("labels")), before) < 5e-3
 
 
-def test_frozen_copy_computes_the_same_and_leaves_the_original(small):
+def test_copy_for_sampling_computes_the_same_and_leaves_the_original(small):
     x, sigma, labels = data("x"), data("sigma"), data("labels")
     before = {name: tensor.clone() for name, tensor in small.state_dict().items()}
-    assert error(small.frozen()(x, sigma, labels), small(x, sigma, labels)) < 2e-6
-    half = small.frozen(torch.float16)
+    assert error(small.for_sampling()(x, sigma, labels), small(x, sigma, labels)) < 2e-6
+    half = small.for_sampling(torch.float16)
     assert half.unet.enc["8x8_conv"].weight.dtype == torch.float16 and half.dtype == torch.float16
     assert half.logvar_linear.weight.dtype == half.unet.emb_noise.weight.dtype == torch.float32
     assert half(x, sigma, labels).dtype == torch.float32
@@ -165,7 +165,7 @@ def test_arithmetic_in_half_precision_follows_dtype(small):
 
 def test_compiles_as_one_graph(small):
     x, sigma, labels = data("x"), data("sigma"), data("labels")
-    compiled = small.frozen()
+    compiled = small.for_sampling()
     wanted = compiled(x, sigma, labels)
     compiled.compile(backend="eager")  # fullgraph: a graph break is an error
     assert torch.equal(compiled(x, sigma, labels), wanted)
@@ -234,8 +234,8 @@ def test_saved_network_is_the_same_network(small, tmp_path):
     assert path.stat().st_size < 0.55 * sum(t.numel() * 4 for t in small.state_dict().values())
     half = network.load(path).unet.out_conv.weight
     assert torch.equal(half, small.unet.out_conv.weight.half().float())
-    with pytest.raises(ValueError, match="frozen"):
-        network.save(path, small.frozen())
+    with pytest.raises(ValueError, match="made for sampling"):
+        network.save(path, small.for_sampling())
 
 
 def test_damaged_files_are_named(small, tmp_path):
