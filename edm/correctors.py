@@ -12,6 +12,8 @@ d log W = w (w - 1) |D_main - D_weak|^2 / sigma^3 |d sigma|. Weighted particles 
 carry all the weight, they are drawn anew in proportion to it.
 
 It holds for densities that are noised versions of one another. Trained models are that only approximately.
+
+Below stand other samplers whose guidance is more than a denoiser: CFG++ changes the step, APG and FBG remember earlier ones.
 """
 
 import math
@@ -21,6 +23,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from edm import sampler
+from edm.adaptive import feedback_weight, project
 from edm.denoiser import Denoiser
 from edm.sampler import rand, randn
 
@@ -64,9 +68,7 @@ def feynman_kac_steps(
 
     A particle that is no longer finite gets weight 0. Raises ValueError for bad arguments and when no particle is left.
     """
-    levels = [float(s) for s in sigmas]
-    if len(levels) < 2 or any(not a > b >= 0 or not math.isfinite(a) for a, b in zip(levels, levels[1:], strict=False)):
-        raise ValueError(f"sigmas must be at least two finite, decreasing numbers >= 0, got {levels}")
+    levels = falling(sigmas)
     if not math.isfinite(weight):
         raise ValueError(f"guidance weight must be finite, got {weight}")
     if not 0 <= resample <= 1:
@@ -102,6 +104,14 @@ def feynman_kac_steps(
         finite = x.flatten(1).isfinite().all(1) & log_weights.isfinite()
         log_weights = log_weights.masked_fill(~finite, -math.inf)
         yield Step(i + 1, sigma_next, x, log_weights, evaluations)
+
+
+def falling(sigmas: Tensor) -> list[float]:
+    """The noise levels as numbers. Raises ValueError unless they are two at least, finite, >= 0 and decreasing."""
+    levels = [float(s) for s in sigmas]
+    if len(levels) < 2 or any(not a > b >= 0 or not math.isfinite(a) for a, b in zip(levels, levels[1:], strict=False)):
+        raise ValueError(f"sigmas must be at least two finite, decreasing numbers >= 0, got {levels}")
+    return levels
 
 
 def start_log_weights(
@@ -144,3 +154,94 @@ def normalized(log_weights: Tensor) -> Tensor:  # [N] float64
             f"log_weights must be [N] numbers, -inf for a weight of 0, and one finite at least; got {log_weights}"
         )
     return log_weights.double().softmax(0)
+
+
+@torch.no_grad()
+def cfgpp_steps(
+    main: Denoiser, weak: Denoiser, strength: float, x: Tensor, sigmas: Tensor, labels: Tensor | None = None
+) -> Iterator[sampler.Step]:
+    """CFG++ (arXiv 2406.08070): x' = D + (sigma'/sigma)(x - D_0) with D = D_0 + strength (D_m - D_0), strength in [0, 1].
+
+    The guide alone says what noise is left in x. The paper writes it for DDIM, which is this Euler step in our variables. It equals
+    a step of `edm.guidance.guide` with weight strength sigma / (sigma - sigma'). So its guidance grows with the number of steps,
+    and no strength switches it off. Each step evaluates main model and guide once.
+    """
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must lie in [0, 1], got {strength}")
+    levels = falling(sigmas)
+    yield sampler.Step(0, levels[0], x)
+    for i, (sigma, sigma_next) in enumerate(zip(levels, levels[1:], strict=False)):
+        D_weak = weak(x, sigma, labels)
+        denoised = D_weak + strength * (main(x, sigma, labels) - D_weak)
+        x = denoised + sigma_next / sigma * (x - D_weak)
+        yield sampler.Step(i + 1, sigma_next, x)
+
+
+@torch.no_grad()
+def projected_steps(
+    main: Denoiser, weak: Denoiser, weight: float, x: Tensor, sigmas: Tensor, labels: Tensor | None = None,
+    *, eta: float = 0.0, radius: float = math.inf, momentum: float = -0.5,
+) -> Iterator[sampler.Step]:  # fmt: skip
+    """APG with its momentum (arXiv 2410.02416): guidance along a running sum of differences, S = D_m - D_0 + momentum S_before.
+
+    S takes the place of the difference in `edm.adaptive.guide_projected`. A negative momentum takes away what earlier steps did.
+    The paper has one evaluation a step. Here the steps are Heun's: both evaluations add to the sum of earlier steps, and the first
+    one's S is remembered. With momentum 0 this is `edm.sampler.heun_steps` of `guide_projected`. With weight 1 the guide is
+    never called.
+    """
+    if not math.isfinite(weight) or not -1 < momentum < 1:
+        raise ValueError(f"need a finite weight and -1 < momentum < 1, got {weight=}, {momentum=}")
+    past = torch.zeros_like(x)
+
+    def guided(x: Tensor, sigma: float, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        D_main = main(x, sigma, labels)
+        if weight == 1:
+            return D_main, past
+        total = D_main - weak(x, sigma, labels) + momentum * past
+        return D_main + (weight - 1) * project(total, D_main, eta, radius), total
+
+    levels = falling(sigmas)
+    yield sampler.Step(0, levels[0], x)
+    for i, (sigma, sigma_next) in enumerate(zip(levels, levels[1:], strict=False)):
+        denoised, total = guided(x, sigma, labels)
+        slope = (x - denoised) / sigma
+        x_next = x + (sigma_next - sigma) * slope
+        if sigma_next > 0:
+            slope_next = (x_next - guided(x_next, sigma_next, labels)[0]) / sigma_next
+            x_next = x + (sigma_next - sigma) * (slope + slope_next) / 2
+        x, past = x_next, total
+        yield sampler.Step(i + 1, sigma_next, x)
+
+
+@torch.no_grad()
+def feedback_steps(
+    main: Denoiser, weak: Denoiser, x: Tensor, sigmas: Tensor, labels: Tensor | None = None,
+    *, mixing: float = 0.5, max_weight: float = 10.0, log_ratio: Tensor | None = None, generator: sampler.Generators = None,
+) -> Iterator[Step]:  # fmt: skip
+    """Feedback guidance with a tracked ratio (arXiv 2506.06085). Yields `Step`, with log(p_main / p_weak) as .log_weights [N].
+
+    A step draws x' as DDPM does: a normal number around x + (1 - (sigma'/sigma)^2)(D - x). Its probability is larger or smaller
+    by main model than by guide, and the ratio is multiplied by that. With exact models the product of these factors is the ratio
+    of densities at x', on every path, because both noise data in the same way. Each sample is guided with the weight
+    `edm.adaptive.feedback_weight` of its ratio. log_ratio: [N], at the start (0 by default, as in the paper).
+
+    The paper also tempers the factors and lowers the ratio in every step, by two numbers of its own. They are left out here.
+    Each step evaluates main model and guide once. The last one, to 0, takes the denoiser's answer.
+    """
+    ratio = (torch.zeros(len(x)) if log_ratio is None else log_ratio).to(x.device, torch.float64)
+    levels = falling(sigmas)
+    yield Step(0, levels[0], x, ratio, 0)
+    for i, (sigma, sigma_next) in enumerate(zip(levels, levels[1:], strict=False)):
+        D_main, D_weak = main(x, sigma, labels), weak(x, sigma, labels)
+        w = feedback_weight(ratio, mixing, max_weight).to(x).reshape(-1, *[1] * (x.ndim - 1))
+        kept = (sigma_next / sigma) ** 2
+        variance = kept * (sigma**2 - sigma_next**2)
+        x_next = x + (1 - kept) * (D_main + (w - 1) * (D_main - D_weak) - x)
+        if sigma_next > 0:
+            x_next += math.sqrt(variance) * randn(len(x), x.shape[1:], generator, dtype=x.dtype, device=x.device)
+            far_weak, far_main = (
+                (x_next - x - (1 - kept) * (D - x)).double().square().flatten(1).sum(1) for D in (D_weak, D_main)
+            )
+            ratio = ratio + (far_weak - far_main) / (2 * variance)
+        x = x_next
+        yield Step(i + 1, sigma_next, x, ratio, 2 * (i + 1))
