@@ -4,6 +4,9 @@
 |---------------------|---------------------------------------------|----------------------------------------------------|
 | classifier:DATA SET | 64, penultimate layer of a small network    | nothing; once 15 seconds for digits, a few minutes |
 |                     | that is trained here on that data set       | for Fashion-MNIST on a laptop                      |
+| autoencoder:DATA SET| 64, the middle of a network that learned to | the same                                           |
+|                     | copy the images and never saw a label       |                                                    |
+| pixels:DATA SET     | 64 principal components of its pixels       | nothing                                            |
 | inception           | 2048, the InceptionV3 of the standard FID   | `pip install 'diffusion-guidance[fid]'`, 91 MB     |
 | dinov2              | 1024, DINOv2 ViT-L/14, as in FD_DINOv2      | its repository and 1.2 GB of weights               |
 
@@ -73,8 +76,8 @@ def load(
     """An extractor by name (see the table above).
 
     folder: where data sets lie; cache: where trained classifiers are kept; weights: a local file (inception) or clone of
-    the repository (dinov2) instead of a download; device: a GPU if there is one; seed, epochs: of a classifier's
-    training, by default as many epochs as make 60 000 images, but at least 3. Raises ValueError for unknown names,
+    the repository (dinov2) instead of a download; device: a GPU if there is one; seed, epochs: of the training of a
+    classifier or an autoencoder (default: `usual_epochs`). Raises ValueError for unknown names,
     ImportError naming the package to install, FileNotFoundError naming the file to put in place without a network.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -82,10 +85,14 @@ def load(
         return _inception(device, weights)
     if name == "dinov2":
         return _dinov2(device, weights)
+    from edm.evaluation import unlabelled  # which builds on this module
+
     kind, _, data_set = name.partition(":")
-    if kind != "classifier" or not data_set:
-        raise ValueError(f"unknown features {name!r}: choose inception, dinov2 or classifier:DATA-SET")
-    return _classifier(data_set, folder, cache, device, seed, epochs)
+    kinds = {"classifier": _classifier, "autoencoder": unlabelled.autoencoder, "pixels": unlabelled.pixels}
+    if kind not in kinds or not data_set:
+        wanted = ", ".join(f"{kind}:DATA-SET" for kind in kinds)
+        raise ValueError(f"unknown features {name!r}: choose from inception, dinov2, {wanted}")
+    return kinds[kind](data_set, folder, cache, device, seed, epochs)
 
 
 class Classifier(nn.Module):
@@ -132,27 +139,44 @@ def train_classifier(
 
 def _classifier(data_set: str, folder, cache, device: torch.device, seed: int, epochs: int | None) -> Extractor:
     train = data.load(data_set, "train", folder)
-    epochs = epochs or max(3, math.ceil(60_000 / len(train)))
-    recipe = f"{RECIPE}, seed {seed}, {epochs} epochs of {train.fingerprint}"
-    stem = f"classifier-{train.name}-seed{seed}".replace("/", "-")
-    path = Path(cache, f"{stem}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.safetensors")
-    model = Classifier(train.channels, train.resolution, train.num_classes)
+    epochs = usual_epochs(train) if epochs is None else epochs
+
+    def fit() -> tuple[Classifier, dict]:
+        fitted = train_classifier(train, seed=seed, epochs=epochs, device=device)
+        return fitted, {"test_accuracy": _accuracy(fitted, data.load(data_set, "test", folder), device)}
+
+    model, info, version = kept_model(
+        f"classifier-{train.name}-seed{seed}", f"{RECIPE}, seed {seed}, {epochs} epochs of {train.fingerprint}", cache,
+        Classifier(train.channels, train.resolution, train.num_classes), fit,
+    )  # fmt: skip
+    model = model.to(device).eval()
+    return Extractor(f"classifier:{data_set}", version, FEATURES, train.channels, device,
+                     lambda images: model(data.to_float(images)), info | {"epochs": epochs})  # fmt: skip
+
+
+def usual_epochs(train: data.ImageSet) -> int:
+    """As many as make 60 000 images, but at least 3."""
+    return max(3, math.ceil(60_000 / len(train)))
+
+
+def kept_model(stem: str, recipe: str, cache, model: nn.Module, fit: Callable[[], tuple[nn.Module, dict]]):
+    """A network that is trained once: read into `model` from a file in `cache`, or made by `fit`, which also tells its numbers.
+
+    recipe: all that decides the weights; its digest is in the file's name. Returns the network, its numbers with the
+    seconds of the training, and a digest of the file.
+    """
+    path = Path(cache, f"{stem}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}.safetensors".replace("/", "-"))
     try:
         info = _read(path, model)
     except (OSError, safetensors.SafetensorError, RuntimeError, KeyError, ValueError) as error:
         if path.exists():
             log.warning("%s cannot be used (%s) and is trained again", path, error)
-        test = data.load(data_set, "test", folder)
         began = time.perf_counter()
-        model = train_classifier(train, seed=seed, epochs=epochs, device=device)
-        info = {"epochs": epochs, "seconds": time.perf_counter() - began}
-        info["test_accuracy"] = _accuracy(model, test, device)
+        model, info = fit()
+        info = {"seconds": time.perf_counter() - began, **info}
         tensors = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
         write_atomic(path, safetensors.torch.save(tensors, {"info": json.dumps(info), "recipe": recipe}))
-    model = model.to(device).eval()
-    version = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    name = f"classifier:{data_set}"
-    return Extractor(name, version, FEATURES, train.channels, device, lambda images: model(data.to_float(images)), info)
+    return model, info, hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _accuracy(model: Classifier, image_set: data.ImageSet, device: torch.device) -> float:
@@ -161,7 +185,7 @@ def _accuracy(model: Classifier, image_set: data.ImageSet, device: torch.device)
     return float((torch.cat(found).cpu().numpy() == image_set.labels).mean())
 
 
-def _read(path: Path, model: Classifier) -> dict:
+def _read(path: Path, model: nn.Module) -> dict:
     with safetensors.safe_open(path, "pt") as file:
         model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118, not a dict
         return json.loads(file.metadata()["info"])

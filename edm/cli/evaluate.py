@@ -8,7 +8,8 @@ from tqdm import tqdm
 
 from edm.cli.options import command, load_networks, networks, positive
 from edm.evaluation import sweep
-from edm.evaluation.yardstick import floor_text, sweep_pair, yardstick
+from edm.evaluation.report import floor_text, sweep_pair
+from edm.evaluation.yardstick import yardstick
 from edm.generate import KINDS
 from edm.metrics import collect, evaluate_features
 from edm.storage.atomic import write_json

@@ -11,7 +11,8 @@ from tqdm import tqdm
 from edm import data, models, sampler
 from edm.cli.options import command, machine, positive
 from edm.evaluation import sweep
-from edm.evaluation.yardstick import picture, sweep_pair, yardstick
+from edm.evaluation.report import picture, sweep_pair
+from edm.evaluation.yardstick import yardstick
 from edm.presets import PAIRS, Pair
 from edm.training import distributed
 from edm.training.run import train_in_folder

@@ -7,21 +7,19 @@ import numpy as np
 from tqdm import tqdm
 
 from edm.denoiser import Denoiser
+from edm.evaluation.yardstick import Yardstick
 from edm.generate import generate
-from edm.metrics import FeatureSet, collect, evaluate_features
 
 
-def measure(denoiser: Denoiser, seeds: Sequence[int], extractor, real: FeatureSet, *, shape: Sequence[int],
+def measure(denoiser: Denoiser, seeds: Sequence[int], measure_by: Yardstick, *, shape: Sequence[int],
             classes: Sequence[int] | None, **options) -> dict:  # fmt: skip
-    """Numbers of `edm.metrics.evaluate_features` for the images of `seeds`, which are never stored; see `generate`."""
-    made = generate(denoiser, seeds, shape, classes, **options)
-    return evaluate_features(collect(extractor, ((batch.images, batch.labels) for batch in made)), real)
+    """`Yardstick.numbers` of the images of `seeds`, which are never stored; see `generate`."""
+    return measure_by.measure(generate(denoiser, seeds, shape, classes, **options))
 
 
 def sweep(
     guided: Callable[[str, float], Denoiser],
-    extractor,
-    real: FeatureSet,
+    measure_by: Yardstick,
     *,
     arms: Sequence[tuple[str, float]],
     first_seeds: Sequence[int],
@@ -33,14 +31,14 @@ def sweep(
 
     guided: gives the denoiser of an arm. first_seeds: a set is the seeds first ... first + count - 1, the same for every
     arm, so that rows are paired. done: rows of an earlier call, not measured again. options: for `measure`. A row holds
-    guidance, weight, first_seed, seconds and the numbers of `edm.metrics.evaluate_features`.
+    guidance, weight, first_seed, seconds and the numbers of the yardstick.
     """
     known = {(row["first_seed"], row["guidance"], row["weight"]) for row in done}
     todo = [(first, kind, w) for first in first_seeds for kind, w in arms if (first, kind, w) not in known]
     for first, kind, weight in (bar := tqdm(todo, desc="measure", unit="setting")):
         bar.set_postfix_str(f"{kind} w={weight:g}")
         begin = time.monotonic()
-        numbers = measure(guided(kind, weight), range(first, first + count), extractor, real, **options)
+        numbers = measure(guided(kind, weight), range(first, first + count), measure_by, **options)
         yield dict(guidance=kind, weight=weight, first_seed=first, seconds=time.monotonic() - begin, **numbers)
 
 
