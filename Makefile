@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help figures experiments gallery train test sync notebooks html assignments bench lint format clean
+.PHONY: help figures experiments gallery train test sync notebooks html playground assignments bench lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -40,6 +40,11 @@ notebooks: $(READY)  ## execute all notebooks and store their outputs
 
 html: $(READY)  ## the site into html: open html/index.html
 	$(BIN)/python docs/build.py
+
+playground: $(READY)  ## the playground, one page that computes in the browser, as html/playground.html
+	$(BIN)/python docs/playground/build.py
+
+html: playground
 
 assignments: $(READY)  ## build the student release and prove that grading is fair
 	$(BIN)/python notebooks/assignments/build.py

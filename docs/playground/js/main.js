@@ -1,0 +1,245 @@
+// The page: makes the parts and connects them.
+
+import { decode, makeTruth } from "./data.js";
+import { Controls } from "./controls.js";
+import { Frontier } from "./frontier.js";
+import { MeterTable, inWords, percent } from "./meters.js";
+import { Player } from "./player.js";
+import { Pool } from "./pool.js";
+import { QUESTIONS } from "./questions.js";
+import { DEFAULTS, RULES, METHODS, VIEWS, python, readAddress, sameRun, title, writeAddress } from "./settings.js";
+import { copy, linkTo, save, table } from "./share.js";
+import { ABOUT, legend, pointed, timing } from "./texts.js";
+import { View } from "./view.js";
+
+const WORKERS = Math.max(1, Math.min(navigator.hardwareConcurrency || 2, 8));
+const REST = 200; // milliseconds without a change after which a run begins
+
+const get = (id) => document.getElementById(id);
+const data = JSON.parse(get("data").textContent);
+const truth = makeTruth(data);
+const world = { truth, leaves: data.leaves, start: decode(data.start, Float32Array) };
+const quiet = matchMedia("(prefers-reduced-motion: reduce)");
+const still = () => quiet.matches;
+
+let settings = { ...DEFAULTS };
+let problems = [];
+let timer = 0;
+
+RULES.seed.values = Object.keys(data.models).map(Number);
+fillIn("seed", RULES.seed.values);
+fillIn("n", RULES.n.values);
+fillIn("steps", RULES.steps.values);
+fillIn("view", RULES.view.values, (value) => VIEWS[value]);
+
+const pool = new Pool(get("worker").textContent, data, WORKERS);
+pool.onError = (message) => notice(`The computation stopped: ${message}. Reloading the page may help.`);
+const player = new Player(pool, world, still, {
+  changed: show,
+  prepare: (i) => view.prepare(settings, player.run.sigmas[i]),
+  finished,
+  previewed(ends) {
+    view.preview = { plain: ends.plain, guided: ends.guided };
+    view.draw();
+  },
+});
+const view = new View([get("plain"), get("guided")], data, world, player, pool, still, (what) => {
+  get("legend").innerHTML = pointed(settings, what) ?? legend(settings);
+});
+const table4 = new MeterTable(get("meters"));
+const frontier = new Frontier(get("frontier"), get("shapes"), get("dot"), (chosen) => set({ ...chosen }));
+const controls = new Controls(get("controls"), (key, value, live) => {
+  settings = { ...settings, [key]: value };
+  if (live && key !== "seed") player.preview(settings);
+  apply(live ? "wait" : "");
+});
+
+// Takes over settings, shows them, and begins a run if the samples depend on what changed.
+function set(changes, stop = 0) {
+  settings = { ...settings, ...changes };
+  apply("now", stop);
+}
+
+function apply(when, stop = 0) {
+  controls.show(settings);
+  view.settings = settings;
+  get("guided-title").textContent = title(settings);
+  get("guided").setAttribute("aria-label", `Samples: ${title(settings)}`);
+  document.body.dataset.method = settings.method;
+  get("about").textContent = ABOUT[settings.method];
+  get("python").textContent = python(settings, data.start_module);
+  clearTimeout(timer);
+  if (when !== "wait") writeHash();
+  const same = player.run && sameRun(settings, player.run.settings);
+  if (same && !stop && !view.preview) return show();
+  if (when === "wait") return;
+  const begin = () => {
+    view.preview = null;
+    player.restart({ ...settings }, stop);
+  };
+  if (when === "now") begin();
+  else timer = setTimeout(begin, REST);
+}
+
+function finished(run) {
+  frontier.add(run);
+  get("spoken").textContent =
+    `Finished. ${title(run.settings)}: ${inWords(run.guided.meters.at(-1))}. No guidance: ${inWords(run.plain.meters.at(-1))}.`;
+  get("time").textContent = timing(run, WORKERS);
+}
+
+// Shows the player's state on everything but the form.
+function show() {
+  const { run, shown } = player;
+  if (!run) return;
+  const steps = run.settings.steps, floor = data.floors[run.settings.n];
+  const at = get("at");
+  at.max = steps;
+  at.value = shown;
+  at.style.setProperty("--done", run.computed / steps);
+  at.setAttribute("aria-valuetext", `step ${shown} of ${steps}, σ = ${level(player.sigma)}`);
+  get("where").innerHTML = player.busy ? "computing …" : `σ = ${level(player.sigma)} <small>step ${shown} of ${steps}</small>`;
+  get("play").classList.toggle("playing", player.playing);
+  get("play").lastElementChild.textContent = player.playing ? "Pause" : "Play";
+  get("step").disabled = player.atEnd;
+  const now = (path) => path.meters[shown] ?? (run.done ? path.meters[steps] : undefined);
+  table4.show(now(run.plain), now(run.guided), floor);
+  get("when").textContent =
+    now(run.plain) === undefined ? "from σ = 0.03 on" : run.plain.meters[shown] && player.sigma > 0 ? `at σ = ${level(player.sigma)}` : "at the end, σ = 0";
+  for (const [id, path] of [["plain-outliers", run.plain], ["guided-outliers", run.guided]])
+    get(id).textContent = run.done ? `${percent(path.meters[steps].outliers)} outliers` : "";
+  get("floor-note").textContent = `Floor: ${run.settings.n} true samples, on average.`;
+  get("csv").disabled = !run.done;
+  frontier.draw(run.settings, floor);
+  if (frontier.at < 0) frontier.mark(-1);
+  view.draw();
+}
+
+function level(sigma) {
+  return sigma === 0 ? "0" : String(Number(sigma.toPrecision(2)));
+}
+
+function writeHash() {
+  const address = writeAddress(settings);
+  try {
+    history.replaceState(null, "", "#" + address);
+  } catch {
+    return; // a page in a frame may be denied that
+  }
+}
+
+function readHash() {
+  const found = readAddress([location.search.slice(1), location.hash.slice(1)].filter(Boolean).join("&"));
+  problems = found.problems;
+  get("notices").replaceChildren();
+  problems.forEach(notice);
+  set(found.settings);
+}
+
+function notice(text) {
+  const line = document.createElement("p");
+  line.className = "notice";
+  line.textContent = text;
+  const close = document.createElement("button");
+  close.textContent = "×";
+  close.className = "quiet";
+  close.setAttribute("aria-label", "Dismiss");
+  close.onclick = () => line.remove();
+  line.append(close);
+  get("notices").append(line);
+}
+
+function ask(i) {
+  const { ask: text, set: changes, stop, look, answer } = QUESTIONS[i];
+  const card = get("questions");
+  card.querySelector("ol").hidden = true;
+  card.querySelectorAll(".look, details").forEach((part) => (part.hidden = false));
+  card.querySelector("h2").textContent = text;
+  card.querySelector(".look").textContent = look;
+  card.querySelector("details").open = false;
+  card.querySelector("details p").textContent = answer;
+  card.querySelectorAll(".tabs button").forEach((tab, k) => tab.setAttribute("aria-pressed", k === i));
+  const { view: kept } = settings;
+  if (changes) set({ ...DEFAULTS, view: kept, ...changes }, stop);
+}
+
+function fillIn(key, values, name = String) {
+  const select = document.querySelector(`select[data-setting="${key}"]`);
+  select.replaceChildren(...values.map((value) => new Option(name(value), value)));
+}
+
+QUESTIONS.forEach((question, i) => {
+  const tab = document.createElement("button");
+  tab.type = "button";
+  tab.textContent = i + 1;
+  tab.title = question.ask;
+  tab.onclick = () => ask(i);
+  document.querySelector("#questions .tabs").append(tab);
+  const line = document.createElement("li");
+  line.append(tab.cloneNode());
+  line.firstChild.textContent = question.ask;
+  line.firstChild.onclick = () => ask(i);
+  document.querySelector("#questions ol").append(line);
+});
+
+const replay = () => player.show(0).then(() => player.play());
+const playOrPause = () => (player.playing ? player.pause() : player.play());
+get("replay").onclick = replay;
+get("play").onclick = playOrPause;
+get("step").onclick = () => player.show(player.shown + 1);
+get("at").oninput = (event) => player.show(Number(event.target.value));
+get("clear").onclick = () => {
+  frontier.clear();
+  show();
+};
+get("csv").onclick = () => save(table(player.run, data.start_module), `playground-${player.run.settings.method}.csv`);
+get("copy-python").onclick = () => tell(get("python").textContent);
+get("copy-link").onclick = () => tell(linkTo(settings));
+get("theme").onclick = () => {
+  const themes = ["", "light", "dark"], root = document.documentElement;
+  const next = themes[(themes.indexOf(root.dataset.theme ?? "") + 1) % themes.length];
+  root.dataset.theme = next;
+  get("theme").setAttribute("aria-label", `Colours: ${next || "as the system"}`);
+  view.readColours();
+  view.draw();
+};
+for (const [i, button] of document.querySelectorAll(".enlarge").entries())
+  button.onclick = () => {
+    const panels = document.querySelector(".panels");
+    panels.dataset.only = panels.dataset.only === String(i) ? "" : i;
+    document.querySelectorAll(".enlarge").forEach((b, k) => b.setAttribute("aria-pressed", panels.dataset.only === String(k)));
+  };
+async function tell(text) {
+  get("copied").textContent = (await copy(text)) ? "Copied." : "This browser does not let the page copy: select the text below.";
+}
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, summary, pre")) return;
+  if (event.key === " " && event.target.matches("button, input")) return;
+  const act = {
+    " ": playOrPause,
+    ArrowRight: () => player.show(player.shown + 1),
+    ArrowLeft: () => player.show(player.shown - 1),
+    r: replay,
+    p: () => set({ pull: 1 - settings.pull }),
+  }[event.key];
+  if (act) act();
+  else if (QUESTIONS[Number(event.key) - 1]) ask(Number(event.key) - 1);
+  else return;
+  event.preventDefault();
+});
+addEventListener("hashchange", readHash);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (view.readColours(), view.draw()));
+
+// For teachers at the console, and for the tests.
+window.playground = {
+  get settings() { return { ...settings }; },
+  get problems() { return [...problems]; },
+  get run() { return player.run; },
+  get done() { return Boolean(player.run?.done) && player.atEnd && sameRun(settings, player.run.settings); },
+  floors: data.floors,
+  methods: METHODS,
+  questions: QUESTIONS,
+  set,
+};
+readHash();
