@@ -123,7 +123,7 @@ show(
 # %% [markdown]
 # This order matters for all that follows. Sampling runs the noise backwards: **the class is decided early, at high noise; the leaf is decided late**. A guide that differs from
 # the main model in the class acts at high noise, a guide that differs in the details acts at low noise. Keep it in mind for
-# notebooks 4 and 5.
+# notebooks 4 and 6.
 #
 # ## 3. The score
 #

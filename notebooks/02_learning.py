@@ -216,4 +216,4 @@ table(
 # every table. (3) If the loss were an expectation over the *model's* samples, what would it forget instead? (4) Predict, before notebook 4: the guide's samples have more outliers in the same places.
 # If you extrapolate from the guide through the main model, which way do outliers move?
 #
-# Next: [3 · Sampling](03_sampling.ipynb). All: [the table of walkthroughs](README.md).
+# Back: [1 · The fractal](01_fractal.ipynb). Next: [3 · Sampling](03_sampling.ipynb). All: [the table of walkthroughs](README.md).

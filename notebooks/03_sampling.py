@@ -208,4 +208,4 @@ table(
 # **Questions.** (1) Show that for data that is a single Gaussian the solution is $x(\sigma) \propto \sqrt{s^2 + \sigma^2}$, and that Euler in the variable $\sigma$ is not exact for it. (2) Why does the table above not list
 # *branch TV* for the true score at these $n$? (3) Which step of the 32 could you leave out with the least harm? Try it: `sigmas` is just a tensor. (4) A sampler of order 3 exists. Would you use it? Argue from Figure 3.4 and the table.
 #
-# Next: [4 · Guidance](04_guidance.ipynb). All: [the table of walkthroughs](README.md).
+# Back: [2 · Learning a score](02_learning.ipynb). Next: [4 · Guidance](04_guidance.ipynb). All: [the table of walkthroughs](README.md).

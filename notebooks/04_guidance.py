@@ -233,7 +233,7 @@ titles = {"autoguidance": "smaller and less trained", "early": "less trained onl
 table(HEADER, list(rows({f"{kind} {w:g}": f"{title}, w = {w:g}" for kind, title in titles.items() for w in shown if f"{kind} {w:g}" in runs})))
 
 # %% [markdown]
-# Less training makes the better guide, as the paper finds for images too: the early snapshot of the *same* run removes the most outliers. A guide that is only smaller does little, and for one seed harm. Notebook 6 takes this apart.
+# Less training makes the better guide, as the paper finds for images too: the early snapshot of the *same* run removes the most outliers. A guide that is only smaller does little, and for one seed harm. Notebook 7 takes this apart.
 #
 # ## What we measured
 
@@ -257,4 +257,4 @@ table(
 # **Questions.** (1) Show that truncation is guidance by a guide whose score is zero, and give the $w$ that corresponds to 1.4. (2) Both arms of a paired run share the noise. Compute the spread of the *unpaired* difference from the tables: how many more seeds would it need? (3) Find the interval and weight
 # with the fewest outliers for autoguidance on training seed 0, then test the choice on seeds 1 and 2. Does it hold? Why must one do it in this order? (4) Why can a trajectory fly off although both models alone never do?
 #
-# Next: [5 · Why it works](05_why.ipynb). All: [the table of walkthroughs](README.md).
+# Back: [3 · Sampling](03_sampling.ipynb). Next: [5 · Why it works, on a line](05_one_dimension.ipynb). All: [the table of walkthroughs](README.md).

@@ -10,16 +10,18 @@
 # **Before:** notebooks [3](03_sampling.ipynb) and [4](04_guidance.ipynb). **Time:** 45 minutes to read, half a minute to run.
 
 # %% tags=["setup"]
-REPOSITORY = "https://github.com/your-name/diffusion-guidance"  # where to install from if the package is not there
+REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
 import importlib.util, pathlib, subprocess, sys
 
 if importlib.util.find_spec("toy2d") is None:
     checkout = [p for p in (pathlib.Path.cwd(), pathlib.Path.cwd().parent) if (p / "toy2d").is_dir()]
     if checkout:
         sys.path.insert(0, str(checkout[0]))
-    else:
+    elif REPOSITORY:
         package = f"diffusion-guidance[notebooks] @ git+{REPOSITORY}"
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    else:
+        raise ModuleNotFoundError("the project is not installed: run `pip install .` in its folder, or open this notebook there")
 
 # %% tags=["parameters"]
 FAST = False  # True: fewer points, a quick look
@@ -88,6 +90,7 @@ show(
     "**Figure 5.1.** Width of guided samples against the weight. Look at the dots: they lie on the solid line, the formula in the box. "
     f"The largest relative difference is {apart:.1%}.",
 )
+
 
 # %% [markdown]
 # ## 3. What is aimed at, and what is delivered
@@ -164,6 +167,7 @@ def sampled(weight):
 
 def in_valley(points):
     return float((np.abs(points) < VALLEY).mean())
+
 
 # %% [markdown]
 # **Commit to an answer.** The ratio of main model to guide is drawn in the middle of the next figure. In which direction does it push a sample that stands at
@@ -257,4 +261,4 @@ table(
 # main model be shifted by 0.1 and the guide by −0.1. What is the mean of the samples at $w = 3$? (4) In section 5, choose a guide that fills the valley
 # *less* than the main model does. What happens, and why?
 #
-# Back: [4 · Guidance](04_guidance.ipynb). Next: [6 · The same on the fractal](05_why.ipynb). All: [the table of walkthroughs](README.md).
+# Back: [4 · Guidance](04_guidance.ipynb). Next: [6 · Why it works, on the fractal](06_why.ipynb). All: [the table of walkthroughs](README.md).

@@ -77,7 +77,7 @@ def test_commands_work_in_an_empty_folder(installed, tmp_path):
     assert {p.name for p in tmp_path.glob("mine/*")} >= {"fig1.json", "fig1.npz", "fig1.pdf", "fig1.png"}
 
 
-@pytest.mark.parametrize("name, cells", [("04_guidance", 4), ("09_images", 4)])
+@pytest.mark.parametrize("name, cells", [("04_guidance", 4), ("10_images", 4)])
 def test_notebooks_begin_in_an_empty_folder(installed, tmp_path, name, cells):
     """The first cells: setup, parameters, imports, and one that computes or reads stored results."""
     notebook = jupytext.read(ROOT / f"notebooks/{name}.py")

@@ -16,9 +16,9 @@ from pathlib import Path
 import contourpy
 import numpy as np
 import torch
+from toy2d.arms import draw_start
 
 from toy2d import metrics, pretrained
-from toy2d.arms import draw_start
 from toy2d.fractal import branch_depths, fractal
 from toy2d.mixture import GaussianMixture
 from toy2d.model import SILU_GAIN, LogDensityMLP

@@ -1,4 +1,4 @@
-"""Averages of weights (notebook 08): tracked during training, and rebuilt afterwards from stored snapshots of two widths."""
+"""Averages of weights (notebook 09): tracked during training, and rebuilt afterwards from stored snapshots of two widths."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,4 @@
-"""Guides that nobody could train (notebook 05): ideally bad ones, and ones that are too good."""
+"""Guides that nobody could train (notebook 06): ideally bad ones, and ones that are too good."""
 
 import math
 

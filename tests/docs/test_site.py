@@ -49,7 +49,7 @@ def test_docstrings_are_read(site):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-@pytest.mark.parametrize("page", ["docs/index.html", "notebooks/05_why.html", "docs/api/edm.html"])
+@pytest.mark.parametrize("page", ["docs/index.html", "notebooks/05_one_dimension.html", "docs/api/edm.html"])
 def test_opens_in_a_browser(site, page, tmp_path):
     command = [
         CHROMIUM,

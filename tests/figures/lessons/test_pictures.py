@@ -1,4 +1,4 @@
-"""What notebook 7 measures, where the answer is known."""
+"""What notebook 8 measures, where the answer is known."""
 
 import numpy as np
 import torch

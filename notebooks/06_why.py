@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 5 · Why it works: two errors of the same kind, and what guidance really samples
+# # 6 · Why it works: two errors of the same kind, and what guidance really samples
 #
 # Notebook 4 found that guidance by a worse model helps at low noise and harms at high noise. This notebook looks for the mechanism, with
 # experiments that only an exact world allows: guides that are ideally bad, and guides that are too good.
@@ -54,7 +54,7 @@ result = fig2.compute(n=2**12 if FAST else 2**16, pixels=50 if FAST else 200)
 ends = result.numbers["ends"]
 show(
     fig2.draw(result),
-    f"**Figure 5.1.** The paper's Figure 2 (above: CFG's guide; below: autoguidance's guide, and the truth to compare). Third column: orange where the main model believes more than the guide, violet where less; arrows: the pull. It points into the branches. "
+    f"**Figure 6.1.** The paper's Figure 2 (above: CFG's guide; below: autoguidance's guide, and the truth to compare). Third column: orange where the main model believes more than the guide, violet where less; arrows: the pull. It points into the branches. "
     f"From σ = 0.03 down, samples in this window end as outliers in {ends['none']['outliers_99']:.1%} of all cases without guidance, {ends['cfg']['outliers_99']:.1%} with CFG, {ends['autoguidance']['outliers_99']:.1%} with autoguidance, "
     f"{ends['exact']['outliers_99']:.1%} with the true score.",
 )
@@ -76,7 +76,7 @@ table(
 nine = fig9.compute(n=512 if FAST else 4096, pixels=40 if FAST else 110)
 show(
     fig9.draw(nine),
-    f"**Figure 5.2.** The paper's Figure 9. At σ = 0.5 the two guides differ most: the ratio to CFG's guide is a slope over the whole plane, away from the other class (one-sided {nine.numbers['net_pull']['cfg'][0]['one_sided']:.0%}); that to autoguidance's "
+    f"**Figure 6.2.** The paper's Figure 9. At σ = 0.5 the two guides differ most: the ratio to CFG's guide is a slope over the whole plane, away from the other class (one-sided {nine.numbers['net_pull']['cfg'][0]['one_sided']:.0%}); that to autoguidance's "
     f"guide is nearly flat ({nine.numbers['net_pull']['autoguidance'][0]['one_sided']:.0%}, and {nine.numbers['net_pull']['cfg'][0]['rms'] / nine.numbers['net_pull']['autoguidance'][0]['rms']:.0f} times weaker).",
 )
 
@@ -109,7 +109,7 @@ ideal = over_seeds(why.ideal_arms, SEEDS[:2], N)
 names = {"exact": "true score", "blurred": "main model, blurred", "guided": f"guided by the more blurred, w = {why.IDEAL_W:g}"}
 show(
     why.draw_arms(why.ideal_arms(), names, n=N, pixels=60 if FAST else 300),
-    f"**Figure 5.3.** Guidance at its best. Outliers {spread(ideal['blurred']['outliers_99'], '.1%')} before, {spread(ideal['guided']['outliers_99'], '.1%')} after; total variation of the branches {spread(ideal['blurred']['branch_tv'], '.3f')} before, "
+    f"**Figure 6.3.** Guidance at its best. Outliers {spread(ideal['blurred']['outliers_99'], '.1%')} before, {spread(ideal['guided']['outliers_99'], '.1%')} after; total variation of the branches {spread(ideal['blurred']['branch_tv'], '.3f')} before, "
     f"{spread(ideal['guided']['branch_tv'], '.3f')} after, {spread(ideal['exact']['branch_tv'], '.3f')} for the true score at this n.",
 )
 
@@ -124,7 +124,7 @@ angle = {kind: [[why.error_alignment(load("main", s), load(kind, s), sigma, 4 * 
 on_data = {kind: [[a["on_data"] for a in row] for row in rows] for kind, rows in angle.items()}
 show(
     why.draw_alignment(levels, on_data, titles),
-    f"**Figure 5.4.** Do main model and guide err in the same direction? Cosine of their score errors over true points (thin: training seeds). For autoguidance's guide it is {spread([r[-1] for r in on_data['guide']], '.2f')} at σ = 0.01 and falls to "
+    f"**Figure 6.4.** Do main model and guide err in the same direction? Cosine of their score errors over true points (thin: training seeds). For autoguidance's guide it is {spread([r[-1] for r in on_data['guide']], '.2f')} at σ = 0.01 and falls to "
     f"{spread([r[0] for r in on_data['guide']], '.2f')} at σ = 0.5. Where the main model's own samples left the data, at σ = 0.01, it is even {spread([r[-1]['off_data'] for r in angle['guide']], '.2f')}.",
 )
 
@@ -174,7 +174,7 @@ runs = made.numbers["runs"]
 product = {arm: [r["kl_q_product"] for r in rows] for arm, rows in runs.items()}
 show(
     density.draw(made),
-    f"**Figure 5.5.** Above: density of the samples at σ = {made.numbers['sigma']:g} (training seed 0). Below: the product whose score was followed. They have little in common. KL divergence of the samples from the product, median over training seeds: "
+    f"**Figure 6.5.** Above: density of the samples at σ = {made.numbers['sigma']:g} (training seed 0). Below: the product whose score was followed. They have little in common. KL divergence of the samples from the product, median over training seeds: "
     f"{np.median(product['autoguidance']):.0f} nats for autoguidance, {np.median(product['cfg']):.0f} for CFG, {np.median(product['none']):.2f} without guidance.",
 )
 
@@ -213,6 +213,6 @@ table(
 
 # %% [markdown]
 # **Questions.** (1) Compute the cancelling weight for $a = 0.01$, $b = 0.02$ (`why.cancelling_weight`), sample with it, and explain why 3 did better. (2) What does the ideally bad pair do at $w = 10$? Where is its optimum, and what ends it? (3) Design a guide for the *trained* main model that shares its errors
-# better than the shipped one. Notebook 6 has candidates; notebook 8 has another. (4) In section 4 the roles are reversed. With which weight would the exact guide be right? What is guidance then?
+# better than the shipped one. Notebook 7 has candidates; notebook 9 has another. (4) In section 4 the roles are reversed. With which weight would the exact guide be right? What is guidance then?
 #
-# Next: [7 · From 2D to images](07_digits.ipynb), [8 · Averages of weights](08_ema.ipynb). All: [the table of walkthroughs](README.md).
+# Back: [5 · Why it works, on a line](05_one_dimension.ipynb). Next: [7 · What makes a good bad model](07_bad_models.ipynb). All: [the table of walkthroughs](README.md).

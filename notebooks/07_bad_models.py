@@ -1,7 +1,7 @@
 # %% [markdown]
-# # 6 · What makes a good bad model
+# # 7 · What makes a good bad model
 #
-# Guidance works where main model and guide err in the same way, the guide more (notebook 5). How does one *make* such a guide? Train it less, make it smaller, average its weights longer, or break it on purpose? This
+# Guidance works where main model and guide err in the same way, the guide more (notebook 6). How does one *make* such a guide? Train it less, make it smaller, average its weights longer, or break it on purpose? This
 # notebook takes the ways apart. The last is the paper's cleanest experiment: corrupt the main model by hand, corrupt the guide in the same way but more, and see whether guidance undoes what was done.
 #
 # | you will see | and measure |
@@ -55,7 +55,7 @@ FLOOR = measure(metrics.true_samples(fractal("A"), N))
 # ## 1. Capacity and training
 #
 # Three shipped guides: `early` has the main model's size and an eighth of its training (it is the main run itself, at iteration 512), `small` has half the width and all the training, `guide` (the paper's) is small *and* short.
-# The formula of notebook 5 asks two things of a guide: an error in the main model's direction, and *more* of it. Both can be measured, since the true score is known.
+# The formula of notebook 6 asks two things of a guide: an error in the main model's direction, and *more* of it. Both can be measured, since the true score is known.
 
 # %%
 KINDS = {"early": "less trained", "small": "smaller", "guide": "both (the paper's)"}
@@ -113,13 +113,13 @@ def sure(key, sign):
 top = min(d["cells"], key=lambda g: g["change"]["outliers_99"]["mean"])
 show(
     guide_design.draw(made),
-    f"**Figure 6.1.** Change of outliers, in points, by {len(d['cells'])} guides, each at the weight with the fewest outliers within a budget of coverage ({len(d['seeds'])} training seeds, {d['n']} samples each; *: 95 % interval below zero). It is below zero with certainty for {sure('outliers_99', -1)} of them, the best being width {top['hidden']}, {top['length']} iterations, EMA width {top['ema']:g}: "
+    f"**Figure 7.1.** Change of outliers, in points, by {len(d['cells'])} guides, each at the weight with the fewest outliers within a budget of coverage ({len(d['seeds'])} training seeds, {d['n']} samples each; *: 95 % interval below zero). It is below zero with certainty for {sure('outliers_99', -1)} of them, the best being width {top['hidden']}, {top['length']} iterations, EMA width {top['ema']:g}: "
     f"{difference_text(top['change']['outliers_99'], '+.1%')}. But total variation rises with certainty for {sure('branch_tv', 1)}, and misplaced mass, the two together, falls with certainty for {sure('misplaced', -1)} and rises for {sure('misplaced', 1)}.",
 )
 
 # %% [markdown]
 # The map is flat: from T/16 to T/4, whatever the width, guides do about the same, two points of outliers or so. The darkest cells at T/4 do not stand out from their neighbours by more than the intervals; the paper's T/16 lies on the plateau. Two edges are visible: a guide of the *same* width and the *same* training is no guide (w = 1 is best), and one trained for T/32 is worth about half as much.
-# The EMA width of the guide makes no difference that we could see, as notebook 8 would make one expect. And no guide on the map lowers the misplaced mass for certain: in this world **every guide that less training or less capacity makes buys quality with coverage.**
+# The EMA width of the guide makes no difference that we could see, as notebook 9 would make one expect. And no guide on the map lowers the misplaced mass for certain: in this world **every guide that less training or less capacity makes buys quality with coverage.**
 #
 # That is so for guides that act at every noise level. Held to low noise (notebook 4), an early snapshot of the main run lowers outliers *and* misplaced mass: chosen on four training seeds, $w = 2$ for $\sigma \le 0.06$
 # takes 1.0 point off the misplaced mass on four others (`python -m figures intervals`).
@@ -225,7 +225,7 @@ c = result.numbers
 best = corruptions.find(c, "weights", "weights")
 show(
     corruptions.draw(result),
-    f"**Figure 6.2.** Top left: misplaced mass against the weight (ring: the chosen one; dotted: true samples). Top middle: what guidance changes for each pair of kinds, at its best weight. Top right: cosine of the two models' mean errors. Below: before corruption (grey), corrupted (red), guided (green); small dots are the {len(c['seeds'])} training seeds, {c['n']} samples each. "
+    f"**Figure 7.2.** Top left: misplaced mass against the weight (ring: the chosen one; dotted: true samples). Top middle: what guidance changes for each pair of kinds, at its best weight. Top right: cosine of the two models' mean errors. Below: before corruption (grey), corrupted (red), guided (green); small dots are the {len(c['seeds'])} training seeds, {c['n']} samples each. "
     f"Weight noise in one direction is undone ({corruptions.undone(best):.0%} of the damage, at w = {best['weight']:g}), dropout in coverage but not in outliers; what main model and guide do not share (rounding, unrelated noise, the whole off-diagonal) is not undone at all.",
 )
 
@@ -273,7 +273,7 @@ worse = [name for name, d in gains.items() if d["branch_tv"]["low"] > 0]
 ratio = [np.exp(d["mean"]) for d in s["denoising"]["log_error_ratio"]]
 show(
     robustness.draw(side),
-    f"**Figure 6.3.** Large dots are means over training seeds, small ones the seeds. Without guidance every setting leaves outliers ({min(np.mean(v['arms']['1']['outliers_99']) for v in s['settings'].values()):.0%} to {max(np.mean(v['arms']['1']['outliers_99']) for v in s['settings'].values()):.0%}; true samples 1 %). "
+    f"**Figure 7.3.** Large dots are means over training seeds, small ones the seeds. Without guidance every setting leaves outliers ({min(np.mean(v['arms']['1']['outliers_99']) for v in s['settings'].values()):.0%} to {max(np.mean(v['arms']['1']['outliers_99']) for v in s['settings'].values()):.0%}; true samples 1 %). "
     f"Autoguidance at w = 2 has fewer in {len(fewer)} of {len(gains)} settings, with certainty in {len(sure)} ({', '.join(sure)}); coverage is worse with certainty in {len(worse)} of {len(gains)}. Right: a denoising target multiplies the score error by {min(ratio):.1f} to {max(ratio):.1f}; fewer trajectories fly off if sampling starts lower.",
 )
 
@@ -310,4 +310,4 @@ table(
 # **Questions.** (1) Derive the two limits of section 3. Why does the paper's w = 2.00 lie between them? (2) For weight noise that is drawn anew in every call, the mean error grows with the *square* of its size. Which weight cancels 5 and 10 %? Compare with the table. (3) Make a guide by adding weight noise *in the direction* in which
 # the main model's weights moved during the last half of its training (a snapshot gives it). Is it a better guide? (4) The exact model has no error at all. Why does input noise still hurt it, and what is the best that guidance could do? (5) In section 4 we averaged over masks. What would 63 steps with smaller noise per step do instead?
 #
-# Next: [7 · From 2D to images](07_digits.ipynb), or [8 · Averages of weights](08_ema.ipynb). All: [the table of walkthroughs](README.md).
+# Back: [6 · Why it works, on the fractal](06_why.ipynb). Next: [8 · From 2D to images](08_digits.ipynb). All: [the table of walkthroughs](README.md).

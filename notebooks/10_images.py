@@ -1,7 +1,7 @@
 # %% [markdown]
-# # 9 · Paired runs on images: what of the paper's tables holds on small images
+# # 10 · Paired runs on images: what of the paper's tables holds on small images
 #
-# Notebook 7 had one pair of networks. Here are fifteen training runs: five training seeds, each with a main model, a guide of the same capacity from another seed, and one of half the width, all with snapshots, so that every guide can be taken at any stage of its training and with any EMA width. With them the paper's Figures 3 and 7 and the rows of its Table 1 are measured, in a small world where every number can be made again in an hour and a half.
+# Notebook 8 had one pair of networks. Here are fifteen training runs: five training seeds, each with a main model, a guide of the same capacity from another seed, and one of half the width, all with snapshots, so that every guide can be taken at any stage of its training and with any EMA width. With them the paper's Figures 3 and 7 and the rows of its Table 1 are measured, in a small world where every number can be made again in an hour and a half.
 #
 # | you will see | and measure |
 # |---|---|
@@ -65,7 +65,7 @@ say(f"Stored results: {about['images_for_a_number']} images for each number, {ab
 # %% [markdown]
 # ## 1. A small run of our own
 #
-# First two hundred digits without guidance, with autoguidance and with CFG, from the same noise, with the pair that comes with the project (training seed 0). The classifier that gives the features trains itself now; its numbers are therefore comparable with one another, not with those of notebook 7.
+# First two hundred digits without guidance, with autoguidance and with CFG, from the same noise, with the pair that comes with the project (training seed 0). The classifier that gives the features trains itself now; its numbers are therefore comparable with one another, not with those of notebook 8.
 
 # %%
 pair, ruler = models.shipped("digits"), pictures.ruler(1 if FAST else 20)
@@ -74,7 +74,7 @@ made = {name: pictures.images_of(d, range(20), STEPS)[0] for name, d in arms.ite
 moved = {name: float((x.float() - made["no guidance"].float()).square().mean().sqrt() / 255) for name, x in made.items()}
 show(
     pictures.draw_panels(made, 20),
-    f"**Figure 9.1.** Twenty seeds; in each column the same class and the same noise. Guidance changes pixels by {moved['autoguidance, w = 1.5']:.2f} and {moved['CFG, w = 1.25']:.2f} (root mean square, black to white is 1).",
+    f"**Figure 10.1.** Twenty seeds; in each column the same class and the same noise. Guidance changes pixels by {moved['autoguidance, w = 1.5']:.2f} and {moved['CFG, w = 1.25']:.2f} (root mean square, black to white is 1).",
 )
 
 # %%
@@ -96,7 +96,7 @@ points = {(p["main"][0], p["main"][1], p["main"][2]): p for p in alone["points"]
 by_width = ", ".join(f"{w:g}: {fd(points['main', 1, w])}" for w in (0.05, 0.1, 0.2))
 show(
     networks.draw(load_result("digits/networks")),
-    f"**Figure 9.2.** Left: networks alone by training length (dots: training seeds; dotted: as many test images as are generated; dashed: as many training images, what a perfect memory would score). Main {fd(points['main', 1, 0.1])}; its capacity after T/4, T/8, T/16: {fd(points['guide', 4, 0.1])}, {fd(points['guide', 8, 0.1])}, {fd(points['guide', 16, 0.1])}; half the width after T, T/8: {fd(points['xs', 1, 0.1])}, {fd(points['xs', 8, 0.1])}. "
+    f"**Figure 10.2.** Left: networks alone by training length (dots: training seeds; dotted: as many test images as are generated; dashed: as many training images, what a perfect memory would score). Main {fd(points['main', 1, 0.1])}; its capacity after T/4, T/8, T/16: {fd(points['guide', 4, 0.1])}, {fd(points['guide', 8, 0.1])}, {fd(points['guide', 16, 0.1])}; half the width after T, T/8: {fd(points['xs', 1, 0.1])}, {fd(points['xs', 8, 0.1])}. "
     f"Right: the main model by EMA width, {by_width}.",
 )
 
@@ -115,7 +115,7 @@ flat = {name: {p["w"]: p for p in some} for part in ("lengths", "capacities") fo
 unguided = flat["T"][1]
 show(
     fig3.draw(load_result("digits/fig3")),
-    f"**Figure 9.3.** The paper's Figure 3. Above Fréchet distance, below recall, against w. At w = 1.5, guide of main's capacity: T/32 {fd(flat['T/32'][1.5])}, T/16 {fd(flat['T/16'][1.5])}, T/8 {fd(flat['T/8'][1.5])}, T/4 {fd(flat['T/4'][1.5])}, T {fd(flat['T'][1.5])}; no guidance {fd(unguided)}. "
+    f"**Figure 10.3.** The paper's Figure 3. Above Fréchet distance, below recall, against w. At w = 1.5, guide of main's capacity: T/32 {fd(flat['T/32'][1.5])}, T/16 {fd(flat['T/16'][1.5])}, T/8 {fd(flat['T/8'][1.5])}, T/4 {fd(flat['T/4'][1.5])}, T {fd(flat['T'][1.5])}; no guidance {fd(unguided)}. "
     f"Guide of half the width: T/8 {fd(flat['XS, T/8'][1.5])}, T {fd(flat['XS, T'][1.5])}. Right: EMA widths of both at w = 1.5.",
 )
 
@@ -130,7 +130,7 @@ table(
 # * **Bad, but not too bad.** The guides of T/8 (distance alone 4 and 7, against 0.26 of the main model) and T/4 bear every weight. Those of T/16 and T/32, which make no digits, lower the distance at w = 1.25, the T/16 as far as any; but recall falls, and at w = 1.5 most of the gain is lost again.
 # * **As good as the main model is no guide**: the one of full length from another seed makes it worse at every weight. What differs between two good models is accident, and guidance multiplies it.
 # * **Half the width, fully trained, gains next to nothing**, although it is clearly worse alone (0.54). So it is not enough to be worse: *how* matters.
-# * **From the same run or from another**: no difference at T/8. Accidents that guides do not share with the main model, which notebook 7 suspected, are not what limits these weights. (In 2D the early snapshot of the same run was a little better, too little for eight training seeds to tell.)
+# * **From the same run or from another**: no difference at T/8. Accidents that guides do not share with the main model, which notebook 8 suspected, are not what limits these weights. (In 2D the early snapshot of the same run was a little better, too little for eight training seeds to tell.)
 #
 # ## 4. Figure 7: three ways of guidance
 
@@ -145,7 +145,7 @@ def numbers(name, w, key, form=".3f"):
 
 show(
     fig7.draw(load_result("digits/fig7")),
-    f"**Figure 9.4.** The paper's Figure 7, with coverage. Best distances: CFG {fd(best(seven['methods']['CFG']))} at w = {best(seven['methods']['CFG'])['w']:g}, autoguidance {fd(best(seven['methods']['autoguidance']))} at w = {best(seven['methods']['autoguidance'])['w']:g}. At w = 2 recall is {numbers('CFG', 2, 'recall')} with CFG, {numbers('CFG, interval', 2, 'recall')} in the interval σ in ({seven['interval'][0]}, {seven['interval'][1]}], {numbers('autoguidance', 2, 'recall')} with autoguidance, and the distance {numbers('CFG', 2, 'frechet_distance')}, {numbers('CFG, interval', 2, 'frechet_distance')}, {numbers('autoguidance', 2, 'frechet_distance')}.",
+    f"**Figure 10.4.** The paper's Figure 7, with coverage. Best distances: CFG {fd(best(seven['methods']['CFG']))} at w = {best(seven['methods']['CFG'])['w']:g}, autoguidance {fd(best(seven['methods']['autoguidance']))} at w = {best(seven['methods']['autoguidance'])['w']:g}. At w = 2 recall is {numbers('CFG', 2, 'recall')} with CFG, {numbers('CFG, interval', 2, 'recall')} in the interval σ in ({seven['interval'][0]}, {seven['interval'][1]}], {numbers('autoguidance', 2, 'recall')} with autoguidance, and the distance {numbers('CFG', 2, 'frechet_distance')}, {numbers('CFG, interval', 2, 'frechet_distance')}, {numbers('autoguidance', 2, 'frechet_distance')}.",
 )
 
 # %% [markdown]
@@ -169,13 +169,13 @@ table(header, body)
 auto, plain = rows["autoguidance (XS, less trained)"], rows["no guidance"]
 show(
     table1.draw(load_result("digits/table1")),
-    f"**Figure 9.5.** The rows with labels; dots are training seeds. Against the best unguided setting, autoguidance changes the Fréchet distance by {spread(auto['change'], '+.0%')} (each seed: {', '.join(f'{c:+.0%}' for c in auto['change'])}) and recall by {interval(auto['difference']['recall'])}; CFG by {spread(rows['CFG']['change'], '+.0%')} and {interval(rows['CFG']['difference']['recall'])}.",
+    f"**Figure 10.5.** The rows with labels; dots are training seeds. Against the best unguided setting, autoguidance changes the Fréchet distance by {spread(auto['change'], '+.0%')} (each seed: {', '.join(f'{c:+.0%}' for c in auto['change'])}) and recall by {interval(auto['difference']['recall'])}; CFG by {spread(rows['CFG']['change'], '+.0%')} and {interval(rows['CFG']['difference']['recall'])}.",
 )
 
 # %% [markdown]
-# * **The target, 20 % below the best unguided distance without loss of recall or coverage, is not met on digits.** The distance halves, but the setting with the lowest distance has a guide of T/16, and recall falls. Choosing by a distance alone buys distance with recall; Figure 9.3 has settings of T/8 that lose hardly any, and nobody chose them.
+# * **The target, 20 % below the best unguided distance without loss of recall or coverage, is not met on digits.** The distance halves, but the setting with the lowest distance has a guide of T/16, and recall falls. Choosing by a distance alone buys distance with recall; Figure 10.3 has settings of T/8 that lose hardly any, and nobody chose them.
 # * **Less training is what makes the guide**, as the paper says: a guide that is only less trained does as well as one that is also smaller, and keeps a little more recall; one that is only smaller does next to nothing.
-# * **Separate EMA widths bring nothing certain here**: the setting that is chosen has equal widths. The grid was small (three widths, one weight); in Figure 9.3 the guide's width matters only when it is too wide, for then it still averages over its first steps.
+# * **Separate EMA widths bring nothing certain here**: the setting that is chosen has equal widths. The grid was small (three widths, one weight); in Figure 10.3 the guide's width matters only when it is too wide, for then it still averages over its first steps.
 # * **CFG is not beaten.** It gains more distance, and pays with no more recall. Ten well separated classes of digits make it strong: knowing the class decides nearly everything.
 # * **Without labels** (withheld from all networks, which saw a tenth of their training that way) the distance is thirteen times as large. Autoguidance lowers it in every seed, but nowhere near the conditional model, as in the paper.
 #
@@ -199,7 +199,7 @@ table(
 mix = stored("digits/fig5_6_blend")
 show(
     fig5_6_blend.draw(load_result("digits/fig5_6_blend")),
-    f"**Figure 9.6.** CFG and autoguidance together [AG, eq. 6], total weight shared between them. Half and half at w = 1.5: {fd(next(p for p in mix['blends']['1.5'] if p['share'] == 0.5))}, against {fd(next(p for p in mix['blends']['1.5'] if p['share'] == 0))} (CFG) and {fd(next(p for p in mix['blends']['1.5'] if p['share'] == 1))} (autoguidance).",
+    f"**Figure 10.6.** CFG and autoguidance together [AG, eq. 6], total weight shared between them. Half and half at w = 1.5: {fd(next(p for p in mix['blends']['1.5'] if p['share'] == 0.5))}, against {fd(next(p for p in mix['blends']['1.5'] if p['share'] == 0))} (CFG) and {fd(next(p for p in mix['blends']['1.5'] if p['share'] == 1))} (autoguidance).",
 )
 
 # %% [markdown]
@@ -213,7 +213,7 @@ show(
 harm = stored("digits/image_corruptions")
 show(
     corruptions.draw(load_result("digits/image_corruptions")),
-    f"**Figure 9.7.** Left: main model with 5 % dropout, alone {harm['verdicts']['dropout, guide dropout']['unguided']:.3f}; right: with its input's noise raised by 10 %, alone {harm['verdicts']['noise, guide noise']['unguided']:.3f}; unharmed (blue) {fd(harm['whole'])}. Guided by itself with twice the harm, of the same kind or of the other; twice the harm alone: {fd(harm['weaker']['dropout'])} and {fd(harm['weaker']['noise'])}.",
+    f"**Figure 10.7.** Left: main model with 5 % dropout, alone {harm['verdicts']['dropout, guide dropout']['unguided']:.3f}; right: with its input's noise raised by 10 %, alone {harm['verdicts']['noise, guide noise']['unguided']:.3f}; unharmed (blue) {fd(harm['whole'])}. Guided by itself with twice the harm, of the same kind or of the other; twice the harm alone: {fd(harm['weaker']['dropout'])} and {fd(harm['weaker']['noise'])}.",
 )
 
 # %%
@@ -235,7 +235,7 @@ table(
 
 # %%
 fashion = stored("fashion-16/table1")
-show(fig4_8_grids.draw(load_result("fashion-16/fig4_8_grids")), "**Figure 9.8.** Garments from the same noise, one class a column: from top to bottom the weight, from left to right CFG, half of each, autoguidance.")
+show(fig4_8_grids.draw(load_result("fashion-16/fig4_8_grids")), "**Figure 10.8.** Garments from the same noise, one class a column: from top to bottom the weight, from left to right CFG, half of each, autoguidance.")
 
 # %%
 garments = models.shipped("fashion-16")  # training seed 0: the main model, and a guide of half the width after T/8
@@ -266,14 +266,14 @@ table(
 
 # %%
 there = stored("fashion-16/fig3")
-show(fig3.draw(load_result("fashion-16/fig3")), "**Figure 9.9.** Figure 3 on Fashion-MNIST at 16 × 16: the guide's training length, its capacity, and the EMA widths of both.")
-show(fig7.draw(load_result("fashion-16/fig7")), "**Figure 9.10.** Figure 7: three ways of guidance against the weight.")
+show(fig3.draw(load_result("fashion-16/fig3")), "**Figure 10.9.** Figure 3 on Fashion-MNIST at 16 × 16: the guide's training length, its capacity, and the EMA widths of both.")
+show(fig7.draw(load_result("fashion-16/fig7")), "**Figure 10.10.** Figure 7: three ways of guidance against the weight.")
 
 # %%
 cheap = stored("fashion-16/image_search")
 show(
     search.draw(load_result("fashion-16/image_search")),
-    f"**Figure 9.11.** Does one need the grid? Successive halving looks at the first {cheap['counts'][0]} images of all {cheap['candidates']} settings of the table, at the first {cheap['counts'][1]} of the best fifth, and takes the best: {cheap['times_fewer']:.1f} times fewer images. On fresh noise, what it found minus the best of the grid: {interval(cheap['regret'])}; minus no guidance: {interval(cheap['gain'])}.",
+    f"**Figure 10.11.** Does one need the grid? Successive halving looks at the first {cheap['counts'][0]} images of all {cheap['candidates']} settings of the table, at the first {cheap['counts'][1]} of the best fifth, and takes the best: {cheap['times_fewer']:.1f} times fewer images. On fresh noise, what it found minus the best of the grid: {interval(cheap['regret'])}; minus no guidance: {interval(cheap['gain'])}.",
 )
 
 # %% [markdown]
@@ -315,4 +315,4 @@ table(
 # **Questions.** (1) Why does a guide of full length from another seed make things worse, although the line is the same? What does the difference of two equally good models consist of? (2) CFG's guide is the main model without labels. In which sense is it *also* less trained here? (3) Intervals over training seeds use Student's t with four degrees of freedom. How wide would they have been with three training seeds of the same spread, and how wide would they be with ten? (4) The unguided row chose its EMA width, the guided ones were mostly measured at 0.10. Whom does that favour?
 # (5) Real training images, as many as are generated, have a recall below that of the models. Why? (A real image counts as recalled when it lies in the ball of some generated one. What makes balls large?)
 #
-# Back: [7 · From 2D to images](07_digits.ipynb), [8 · Averages of weights](08_ema.ipynb). Next: [10 · The published networks](10_published.ipynb). All: [the table of walkthroughs](README.md).
+# Back: [9 · Averages of weights](09_ema.ipynb). Next: [11 · The published networks](11_published.ipynb). All: [the table of walkthroughs](README.md).

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 8 · Averages of weights: power-function EMA, and rebuilding any width afterwards
+# # 9 · Averages of weights: power-function EMA, and rebuilding any width afterwards
 #
 # The weights that one samples with are never the last ones of training, but an average over the last stretch. How long a stretch? The paper's best FIDs depend on it, for main model and guide differently, and the
 # best width is only known after training. EDM2's answer is to store a few snapshots and rebuild any average later. This notebook does so, and compares with the averages tracked all along.
@@ -59,7 +59,7 @@ for std in widths:
     measured[std] = np.sqrt((p * times**2).sum() - (p * times).sum() ** 2)
 show(
     posthoc.draw_profiles(widths),
-    f"**Figure 8.1.** How much each moment of training weighs in the average at its end. Wide means long memory; none remembers the beginning. The width asked for and the standard deviation of the curve agree to {max(abs(m / s - 1) for s, m in measured.items()):.0e}.",
+    f"**Figure 9.1.** How much each moment of training weighs in the average at its end. Wide means long memory; none remembers the beginning. The width asked for and the standard deviation of the curve agree to {max(abs(m / s - 1) for s, m in measured.items()):.0e}.",
 )
 
 # %%
@@ -100,7 +100,7 @@ stored = [(t, s) for t in snapshot_times for s in STORED]
 x = posthoc_coefficients([t for t, _ in stored], [s for _, s in stored], 1.0, 0.07)[:, 0]
 show(
     posthoc.draw_reconstruction(0.15, snapshot_times),
-    f"**Figure 8.2.** Left: a wanted profile of width 0.15 (grey) and the combination of 16 stored ones (blue). Right: their coefficients. They alternate in sign, up to {abs(posthoc_coefficients([t for t, _ in stored], [s for _, s in stored], 1.0, 0.15)).max():.1f} in size, and sum to 1. "
+    f"**Figure 9.2.** Left: a wanted profile of width 0.15 (grey) and the combination of 16 stored ones (blue). Right: their coefficients. They alternate in sign, up to {abs(posthoc_coefficients([t for t, _ in stored], [s for _, s in stored], 1.0, 0.15)).max():.1f} in size, and sum to 1. "
     f"For width 0.07, between the two stored ones, the largest is {abs(x).max():.2f}.",
 )
 
@@ -148,13 +148,13 @@ best = [min(sweep, key=e.get) for e in late]
 best_early = [min(sweep, key=e.get) for e in early]
 show(
     posthoc.draw_widths(sweep, {f"{STEPS} steps": [[e[w] for w in sweep] for e in late], f"{STEPS // 8} steps": [[e[w] for w in sweep] for e in early]}, "mean score error"),
-    f"**Figure 8.3.** Score error (mean over σ = 0.03, 0.1, 0.3) against EMA width; every point is a network rebuilt after training, none was stored. Best widths: {', '.join(map(str, best))} for the full runs, {', '.join(map(str, best_early))} for the short ones. "
+    f"**Figure 9.3.** Score error (mean over σ = 0.03, 0.1, 0.3) against EMA width; every point is a network rebuilt after training, none was stored. Best widths: {', '.join(map(str, best))} for the full runs, {', '.join(map(str, best_early))} for the short ones. "
     f"Against the last weights the best average changes the error by {spread(gain, '.1%')} and {spread(gain_early, '.1%')}.",
 )
 
 # %% [markdown]
 # A few per cent at best, nothing in the short runs; and wide averages harm: they reach back to when the model was worse. For images the width matters far more, and the best ones in the paper's table lie between 0.025 and 0.19. The reason is in the loss:
-# averaging removes the jitter that noisy gradients cause, and *exact* score matching with a falling learning rate has hardly any (fresh data without end, no noise in the target). What the 2D world cannot show, notebook 7 can try on digits.
+# averaging removes the jitter that noisy gradients cause, and *exact* score matching with a falling learning rate has hardly any (fresh data without end, no noise in the target). What the 2D world cannot show, notebook 8 can try on digits.
 #
 # What carries over is the tool. The paper searched both widths, of main model and guide, in steps of 0.005: 49 × 49 pairs of averages from one training each. Without reconstruction that search would not exist.
 #
@@ -173,7 +173,7 @@ table(
 )
 
 # %% [markdown]
-# **Questions.** (1) Derive $\sigma_\text{rel}(\gamma)$ from the first two moments of $\tau^\gamma$. (2) Which width has the uniform average of all weights, and why can the program not go beyond? (3) Why do coefficients of opposite sign not amplify the rounding of float16 snapshots much? Estimate it from Figure 8.2. (4) Guide and main model may have different
-# widths. In which direction would you move the guide's, to make it worse *in the main model's own way* (notebook 5)?
+# **Questions.** (1) Derive $\sigma_\text{rel}(\gamma)$ from the first two moments of $\tau^\gamma$. (2) Which width has the uniform average of all weights, and why can the program not go beyond? (3) Why do coefficients of opposite sign not amplify the rounding of float16 snapshots much? Estimate it from Figure 9.2. (4) Guide and main model may have different
+# widths. In which direction would you move the guide's, to make it worse *in the main model's own way* (notebook 6)?
 #
-# Next: [7 · From 2D to images](07_digits.ipynb), [10 · The published networks](10_published.ipynb). All: [the table of walkthroughs](README.md).
+# Back: [8 · From 2D to images](08_digits.ipynb). Next: [10 · Paired runs on images](10_images.ipynb). All: [the table of walkthroughs](README.md).

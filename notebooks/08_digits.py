@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 7 · From 2D to images: the same functions on digits
+# # 8 · From 2D to images: the same functions on digits
 #
 # Points in the plane have two coordinates, digits of 8 × 8 pixels have 64. Sampler, guidance and EMA know nothing of that difference: they see a tensor and a denoiser. This notebook runs them on images, looks into the network that makes a good denoiser (EDM2), and measures guidance as notebook 4 did: the same noise through every arm.
 #
@@ -59,7 +59,7 @@ sigmas = sigma_steps(STEPS)
 made = {w: sample(guide(networks.main, networks.guide, w), sigmas[0].float() * noise, sigmas, labels) for w in (1.0, 2.0)}
 show(
     pictures.draw_panels({f"w = {w:g}": data.to_uint8(x) for w, x in made.items()}, 10),
-    f"**Figure 7.1.** `sample(guide(main, weak, w), x, sigma_steps())`: not a line differs from the 2D study. Same noise above and below; guidance changes pixels by {float((made[2.0] - made[1.0]).square().mean().sqrt()):.2f} (root mean square, on a scale where black to white is 2).",
+    f"**Figure 8.1.** `sample(guide(main, weak, w), x, sigma_steps())`: not a line differs from the 2D study. Same noise above and below; guidance changes pixels by {float((made[2.0] - made[1.0]).square().mean().sqrt()):.2f} (root mean square, on a scale where black to white is 2).",
 )
 
 # %% [markdown]
@@ -112,7 +112,7 @@ rms, spread_of = float(images.square().mean().sqrt()), float(images.std())
 off = {name: (measured[name].min(), measured[name].max()) for name in ("input", "target")}
 show(
     pictures.draw_scales(levels, measured),
-    f"**Figure 7.2.** Left: the noisy image grows from {measured['x'][0]:.2f} to {measured['x'][-1]:.0f}, while input and target of $F$ stay between {min(off['input'][0], off['target'][0]):.2f} and {max(off['input'][1], off['target'][1]):.2f}. "
+    f"**Figure 8.2.** Left: the noisy image grows from {measured['x'][0]:.2f} to {measured['x'][-1]:.0f}, while input and target of $F$ stay between {min(off['input'][0], off['target'][0]):.2f} and {max(off['input'][1], off['target'][1]):.2f}. "
     f"Right: at low noise the answer is mostly the image itself, at high noise all comes from the network.",
 )
 
@@ -137,7 +137,7 @@ chains = {"torch": pictures.plain_chain(), "EDM2": pictures.plain_chain(preservi
 ends = {title: list(values.values()) for title, values in through.items()}
 show(
     pictures.draw_magnitudes(chains, through),
-    f"**Figure 7.3.** Left: twelve layers with SiLU. Torch's own lose the signal (factor {chains['torch'][-1]:.2f}), EDM2's keep it within a factor {chains['EDM2'][-1]:.1f}. Right: after every block of the digits network, at the start between {min(ends['at the start']):.2f} and {max(ends['at the start']):.2f}; "
+    f"**Figure 8.3.** Left: twelve layers with SiLU. Torch's own lose the signal (factor {chains['torch'][-1]:.2f}), EDM2's keep it within a factor {chains['EDM2'][-1]:.1f}. Right: after every block of the digits network, at the start between {min(ends['at the start']):.2f} and {max(ends['at the start']):.2f}; "
     f"trained, up to {max(ends['trained']):.2f}.",
 )
 
@@ -165,12 +165,12 @@ ratio = {title: (error / expected)[looked_at] for title, (error, expected) in cu
 worse = (curves["guide"][0] / curves["main model"][0])[looked_at]
 show(
     pictures.draw_uncertainty(levels, curves),
-    f"**Figure 7.4.** What the networks expect (lines), and what is true (dots, {len(images[some])} training images). Where training looks, error over expectation lies between {ratio['main model'].min():.2f} and {ratio['main model'].max():.2f} for the main model, {ratio['guide'].min():.2f} and {ratio['guide'].max():.2f} for the guide. "
+    f"**Figure 8.4.** What the networks expect (lines), and what is true (dots, {len(images[some])} training images). Where training looks, error over expectation lies between {ratio['main model'].min():.2f} and {ratio['main model'].max():.2f} for the main model, {ratio['guide'].min():.2f} and {ratio['guide'].max():.2f} for the guide. "
     f"The guide's error is {worse.min():.2f} to {worse.max():.2f} times the main model's: the worse model, as a guide should be.",
 )
 
 # %% [markdown]
-# Nearly. Both networks do a little better than they expect. One reason would be that these are averages of weights, while $u$ was learned from the errors of the weights in training, which jitter (notebook 8); that is a guess, to be tested by question 4.
+# Nearly. Both networks do a little better than they expect. One reason would be that these are averages of weights, while $u$ was learned from the errors of the weights in training, which jitter (notebook 9); that is a guess, to be tested by question 4.
 #
 # Training itself is the 2D training with another loss, a generator that yields after every step (`edm.train.steps`). Half a minute of it, from nothing:
 
@@ -179,7 +179,7 @@ losses = pictures.train_a_little(4 if FAST else 60)
 tenth = max(1, len(losses) // 10)
 show(
     pictures.draw_training([losses]),
-    f"**Figure 7.5.** Weighted squared error of a new network over {len(losses)} batches of 128. It starts at {losses[:tenth].mean():.2f}, where a network with F = 0 stands, and ends at {losses[-tenth:].mean():.2f}. The shipped main model had 1100 batches, its guide an eighth of that.",
+    f"**Figure 8.5.** Weighted squared error of a new network over {len(losses)} batches of 128. It starts at {losses[:tenth].mean():.2f}, where a network with F = 0 stands, and ends at {losses[-tenth:].mean():.2f}. The shipped main model had 1100 batches, its guide an eighth of that.",
 )
 
 # %% [markdown]
@@ -220,7 +220,7 @@ families = {kind: ["none", *(f"{kind} {w:g}" for w in WEIGHTS)] for kind in ("au
 best = {kind: min(names, key=lambda name: sum(runs[name]["frechet_distance"])) for kind, names in families.items()}
 show(
     paired.draw_sweep([1.0, *WEIGHTS], families, runs, NUMBERS, ruler.floor),
-    f"**Figure 7.6.** Line: mean of {len(SETS)} sets of {COUNT} seeds; band: least and greatest; dotted: real test images. Lowest Fréchet distances: {spread(runs[best['autoguidance']]['frechet_distance'], '.3f')} ('{best['autoguidance']}') and {spread(runs[best['cfg']]['frechet_distance'], '.3f')} ('{best['cfg']}'), without guidance {spread(runs['none']['frechet_distance'], '.3f')}. "
+    f"**Figure 8.6.** Line: mean of {len(SETS)} sets of {COUNT} seeds; band: least and greatest; dotted: real test images. Lowest Fréchet distances: {spread(runs[best['autoguidance']]['frechet_distance'], '.3f')} ('{best['autoguidance']}') and {spread(runs[best['cfg']]['frechet_distance'], '.3f')} ('{best['cfg']}'), without guidance {spread(runs['none']['frechet_distance'], '.3f')}. "
     f"At w = 3 the Fréchet distance is {spread(runs['autoguidance 3']['frechet_distance'], '.2f')} with autoguidance and {spread(runs['cfg 3']['frechet_distance'], '.2f')} with CFG, recall {spread(runs['autoguidance 3']['recall'], '.3f')} with autoguidance and {spread(runs['cfg 3']['recall'], '.3f')} with CFG.",
 )
 
@@ -231,7 +231,7 @@ show(
 # * **Autoguidance keeps variety, CFG sells it**: this is the paper's point, and it holds. At w = 2 autoguidance has not changed recall, and CFG has lost four points of it, ten times the spread. (Coverage tells another story: it rises under CFG. It asks whether a made image lies *near* each real one, so clear digits raise it even when they are fewer kinds.)
 # * **Autoguidance is less sensitive to w, says the paper. Here only up to a point.** From w = 1.25 to 2 its distance grows by a sixth, CFG's by two fifths; but at w = 3 it is CFG that still works, while autoguidance has ruined the distance and even the class agreement.
 #
-# Why the last? Notebook 5 has a suspect. Errors of two networks have a common part, which guidance cancels, and accidents of each training, which it multiplies by $w - 1$; and accidents dominate at high noise. Our guide comes from *another seed*. If that is the reason, the harm must come from high noise: let guidance act at w = 3 only below, and only above, σ = 0.5.
+# Why the last? Notebook 6 has a suspect. Errors of two networks have a common part, which guidance cancels, and accidents of each training, which it multiplies by $w - 1$; and accidents dominate at high noise. Our guide comes from *another seed*. If that is the reason, the harm must come from high noise: let guidance act at w = 3 only below, and only above, σ = 0.5.
 
 # %%
 halves = {"autoguidance 3, σ ≤ 0.5": (0, 0.5), "autoguidance 3, σ > 0.5": (0.5, 100)}
@@ -242,7 +242,7 @@ table(["arm", *NUMBERS.values()], [[arm, *(spread(runs[arm][key], ".3f") for key
 # **The suspect is innocent: it is the other way round.** Above σ = 0.5, w = 3 does no harm: distance, agreement and recall are at least as good as without guidance. The ruin comes from below, where in 2D all the good came from. So notebook 4's rule, 'good at low noise, harmful at high', is a fact about
 # its world and its guides, not about guidance.
 #
-# What then? Look at the row w = 4 of Figure 7.7: digits of the right shape, with grain. At low noise the shape is settled and the grey of each pixel is left; there two trainings differ pixel by pixel, and $w - 1$ times the difference is grain. That fits, but it is not shown: the test is a guide from the *same* run (an earlier snapshot), at the same error. Notebook 9 has
+# What then? Look at the row w = 4 of Figure 8.7: digits of the right shape, with grain. At low noise the shape is settled and the grey of each pixel is left; there two trainings differ pixel by pixel, and $w - 1$ times the difference is grain. That fits, but it is not shown: the test is a guide from the *same* run (an earlier snapshot), at the same error. Notebook 10 has
 # more guides.
 
 # %%
@@ -258,7 +258,7 @@ def variety(x):  # mean distance between the two images of a class
 
 show(
     pictures.draw_panels(shown, 20),
-    f"**Figure 7.7.** Twenty seeds; in each column the same class and the same noise. The mean distance between the two examples of a class is {variety(plain):.2f} without guidance and {variety(pushed):.2f} with CFG at w = 4, which makes them more alike. With autoguidance at w = 4 it is {variety(auto):.2f}: these are not more varied, they fall apart.",
+    f"**Figure 8.7.** Twenty seeds; in each column the same class and the same noise. The mean distance between the two examples of a class is {variety(plain):.2f} without guidance and {variety(pushed):.2f} with CFG at w = 4, which makes them more alike. With autoguidance at w = 4 it is {variety(auto):.2f}: these are not more varied, they fall apart.",
 )
 
 # %%
@@ -289,9 +289,9 @@ table(
 )
 
 # %% [markdown]
-# One training run stands behind all of this; ± is over seeds of the noise, not of the training. Notebook 9 takes several trainings.
+# One training run stands behind all of this; ± is over seeds of the noise, not of the training. Notebook 10 takes several trainings.
 #
-# **Questions.** (1) Derive $c_\text{skip}$ from the demand that errors of $F$ be amplified least. (2) Show that $\lambda\, c_\text{out}^2 = 1$. (3) The exact denoiser of the set had distance 0 to it. Which of the four numbers would praise it, which would not? (4) Train a network (`python -m edm train`), and repeat Figure 7.4 with the last weights instead of their average. Then with digits scaled to $\sigma_d = 0.5$: does the Fréchet distance improve, over three training seeds?
-# (5) CFG's guide is the main model without class. Why can it not be called a bad version of the main model, and where in Figure 7.6 do you see it?
+# **Questions.** (1) Derive $c_\text{skip}$ from the demand that errors of $F$ be amplified least. (2) Show that $\lambda\, c_\text{out}^2 = 1$. (3) The exact denoiser of the set had distance 0 to it. Which of the four numbers would praise it, which would not? (4) Train a network (`python -m edm train`), and repeat Figure 8.4 with the last weights instead of their average. Then with digits scaled to $\sigma_d = 0.5$: does the Fréchet distance improve, over three training seeds?
+# (5) CFG's guide is the main model without class. Why can it not be called a bad version of the main model, and where in Figure 8.6 do you see it?
 #
-# Next: [8 · Averages of weights](08_ema.ipynb), then notebook 9 with more of the paper's experiments on images. Before: notebook 6. All: [the table of walkthroughs](README.md).
+# Back: [7 · What makes a good bad model](07_bad_models.ipynb). Next: [9 · Averages of weights](09_ema.ipynb). All: [the table of walkthroughs](README.md).

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 10 · The published ImageNet-64 networks: read safely, sample, and what a reproduction costs
+# # 11 · The published ImageNet-64 networks: read safely, sample, and what a reproduction costs
 #
 # The authors of the paper published their networks. This notebook reads such files without running what is in them, sets up the paper's settings, and counts what it takes to repeat its numbers.
 # **Nothing below is an image or a score of the published networks unless their files lie on this machine and a GPU is there**; numbers from the paper are marked as such, and counted, measured and assumed are kept apart.
@@ -103,7 +103,7 @@ for name, tensor in inside.tensors.items():
 table(["tensors", "how many", "numbers in them"], [[f"`{group}`", len(sizes), f"{sum(sizes):,}"] for group, sizes in groups.items()])
 
 # %% [markdown]
-# From these arguments and tensors `edm.official.load` builds the `EDM2Denoiser` of notebook 7. Is it the network that was written? Compare every tensor, then outputs.
+# From these arguments and tensors `edm.official.load` builds the `EDM2Denoiser` of notebook 8. Is it the network that was written? Compare every tensor, then outputs.
 
 # %%
 loaded, original = official.load(folder / "miniature.pkl"), made.float().eval()
@@ -120,7 +120,7 @@ say(f"{equal} of {len(inside.tensors)} tensors equal, outputs {apart:.0e} apart.
 #
 # ## 3. The paper's settings
 #
-# Files on ImageNet 64 × 64 have names such as `edm2-img64-s-1073741-0.045.pkl`: size S, trained for 1 073 741 thousand images, averaged with EMA width 0.045 (notebook 8: a width is chosen after training). The guide of the autoguidance rows is XS, trained an eighth as long. Which widths and weights are best depends on what one measures:
+# Files on ImageNet 64 × 64 have names such as `edm2-img64-s-1073741-0.045.pkl`: size S, trained for 1 073 741 thousand images, averaged with EMA width 0.045 (notebook 9: a width is chosen after training). The guide of the autoguidance rows is XS, trained an eighth as long. Which widths and weights are best depends on what one measures:
 # FID (Inception features) and FD with DINOv2 features have different optima.
 
 # %%
@@ -174,7 +174,7 @@ networks = {name: cost.network(name) for name in (("img64-xs", "img64-s") if FAS
 xs, s = networks["img64-xs"], networks["img64-s"]
 show(
     cost.draw_networks(networks),
-    f"**Figure 10.1.** One evaluation of one 64 × 64 image, by resolution. XS: {xs.parameters:,} parameters, {xs.flops / 1e9:.1f} · 10⁹ FLOP; S: {s.parameters:,} and {s.flops / 1e9:.1f} · 10⁹. Both grow with the square of the width: S is 1.5 times as wide, and has "
+    f"**Figure 11.1.** One evaluation of one 64 × 64 image, by resolution. XS: {xs.parameters:,} parameters, {xs.flops / 1e9:.1f} · 10⁹ FLOP; S: {s.parameters:,} and {s.flops / 1e9:.1f} · 10⁹. Both grow with the square of the width: S is 1.5 times as wide, and has "
     f"{s.flops / xs.flops:.2f} times the operations. Most of the work ({(s.by_resolution[64] + s.by_resolution[32]) / s.flops:.0%} in S) is done at the two highest resolutions.",
 )
 
@@ -240,7 +240,7 @@ rungs = {
 hours = {name: cost.gpu_hours(flops, TFLOPS) for name, flops in rungs.items()}
 show(
     cost.draw_ladder(rungs, TFLOPS),
-    f"**Figure 10.2.** From one image to the paper's search. Counted: {fid:.2g} FLOP for one FID, {rungs['training the main model S']:.2g} for training S (three forward passes' worth an image, {cost.MAIN_TRAINING / 2**20:.0f} · 2²⁰ images). "
+    f"**Figure 11.2.** From one image to the paper's search. Counted: {fid:.2g} FLOP for one FID, {rungs['training the main model S']:.2g} for training S (three forward passes' worth an image, {cost.MAIN_TRAINING / 2**20:.0f} · 2²⁰ images). "
     f"The search, {EVALUATIONS_OF_THE_SEARCH:,} evaluations of 50 000 images, is {search / rungs['training the main model S']:.0f} trainings of S. Hours assume {TFLOPS:.0f} TFLOP/s sustained.",
 )
 
@@ -265,7 +265,7 @@ say(
 )
 
 # %% [markdown]
-# **A cheap search.** A grid over three quantities asks every combination. If the optimum is smooth, as the paper's Figure 3 suggests, one can walk along one axis at a time, with fewer images, and from the *same noise* for all settings, so that what differs is the setting and not the draw (as notebooks 7 and 9 do on digits).
+# **A cheap search.** A grid over three quantities asks every combination. If the optimum is smooth, as the paper's Figure 3 suggests, one can walk along one axis at a time, with fewer images, and from the *same noise* for all settings, so that what differs is the setting and not the draw (as notebooks 8 and 10 do on digits).
 
 # %%
 total = sum(cheap.values())
@@ -301,4 +301,4 @@ table(
 # **Questions.** (1) A reader that refuses every name but twenty can still be attacked: by what a permitted name is made to do. Find in `edm/unpickle.py` three checks that guard against files which lie about sizes. (2) Derive the 1.45 from widths 128 and 192. Why is it not exactly $1 + (128/192)^2$? (3) With a guidance interval that covers half of the evaluations,
 # what does autoguidance cost? (4) You have 24 GPU hours. Write down the settings you would evaluate, with how many images, and what you could claim afterwards. (5) Which of the numbers in the last table would change on another machine?
 #
-# This is the last notebook. The digits of [7 · From 2D to images](07_digits.ipynb) and the paired runs of notebook 9 ask the same questions at a size where everything can be run. All: [the table of walkthroughs](README.md).
+# Back: [10 · Paired runs on images](10_images.ipynb). All: [the table of walkthroughs](README.md).
