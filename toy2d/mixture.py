@@ -138,17 +138,10 @@ def _coordinates(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor
 
 
 def _log_joint(x: Tensor, variance: Tensor, g: Groups) -> Tensor:  # [N, M, G]
-    """log (w_i N(x; mu_i, S_i + variance I)) + log 2 pi for every component, the square multiplied out.
-
-    -(a (p - m)^2 + b (q - n)^2) / 2 = -(a p^2 + b q^2) / 2 + a p m + b q n - (a m^2 + b n^2) / 2: the first term is shared by a
-    group, the rest are four multiply-adds a component.
-    """
+    """log (w_i N(x; mu_i, S_i + variance I)) + log 2 pi for every component."""
     p, q, a, b = _coordinates(x, variance, g)
-    m, n = g.offset
-    ap, bq = a * p, b * q
-    shared = 0.5 * (torch.log(a * b) - ap * p - bq * q)
-    joint = torch.addcmul(g.log_weight, a[:, None], -0.5 * m * m).addcmul_(b[:, None], -0.5 * n * n)
-    return joint.addcmul_(ap[:, None], m).addcmul_(bq[:, None], n).add_(shared[:, None])
+    u, v = p[:, None] - g.offset[0], q[:, None] - g.offset[1]  # [N, M, G]
+    return g.log_weight + 0.5 * torch.log(a * b)[:, None] - 0.5 * (a[:, None] * u * u + b[:, None] * v * v)
 
 
 def _shares(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  # [N], [N, M, G]
