@@ -13,6 +13,7 @@ from torch import Tensor
 
 from edm.denoiser import expand_sigma
 from edm.sampler import Generators, rand, randn
+from toy2d.chunks import in_chunks
 
 CHUNK = 256  # rows at a time, so that the intermediates [CHUNK, M, G] stay in the processor's cache
 NEGLIGIBLE = -60.0  # log of a share that is treated as this much: exp would make denormal numbers, ten times as slow
@@ -96,15 +97,21 @@ class GaussianMixture:
         return x + expand_sigma(sigma, x) * z[:, 1]
 
     def _in_chunks(self, function, x: Tensor, sigma: float | Tensor):
-        if x.ndim != 2 or x.shape[1] != 2:
-            raise ValueError(f"x must have shape [N, 2], got {list(x.shape)}")
-        variance = expand_sigma(sigma, x)[:, 0].square().expand(x.shape[0]).contiguous()  # [N]; strides of 0 are slow
         groups = self.groups(x)
         chunk = CHUNK if x.device.type == "cpu" else 64 * CHUNK
-        parts = [function(*part, groups) for part in zip(x.split(chunk), variance.split(chunk), strict=True)]
-        if isinstance(parts[0], tuple):
-            return tuple(torch.cat(columns) for columns in zip(*parts, strict=True))
-        return torch.cat(parts)
+        return in_chunks(lambda x, level: function(x, level[:, 0].square(), groups), x, sigma, chunk)
+
+
+def dense_log_prob_and_score(
+    mixture: GaussianMixture, x: Tensor, sigma: float | Tensor = 0.0
+) -> tuple[Tensor, Tensor]:  # [N], [N, 2]
+    """The definition, component by component: what the faster `log_prob_and_score` below is tested against."""
+    weights, means, covariances = (t.to(x) for t in (mixture.weights, mixture.means, mixture.covariances))
+    noised = covariances + expand_sigma(sigma, x)[..., None, None] ** 2 * torch.eye(2).to(x)  # [N or 1, K, 2, 2]
+    difference = means - x[:, None]  # [N, K, 2]
+    pull = (torch.linalg.inv(noised) @ difference[..., None])[..., 0]  # score of each component alone
+    log_joint = weights.log() - 0.5 * (difference * pull).sum(-1) - 0.5 * torch.logdet(noised) - LOG_2PI  # [N, K]
+    return log_joint.logsumexp(1), (log_joint.softmax(1)[..., None] * pull).sum(1)
 
 
 def group(weights: Tensor, means: Tensor, covariances: Tensor) -> Groups:
@@ -131,17 +138,10 @@ def _coordinates(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor
 
 
 def _log_joint(x: Tensor, variance: Tensor, g: Groups) -> Tensor:  # [N, M, G]
-    """log (w_i N(x; mu_i, S_i + variance I)) + log 2 pi for every component, the square multiplied out.
-
-    -(a (p - m)^2 + b (q - n)^2) / 2 = -(a p^2 + b q^2) / 2 + a p m + b q n - (a m^2 + b n^2) / 2: the first term is shared by a
-    group, the rest are four multiply-adds a component.
-    """
+    """log (w_i N(x; mu_i, S_i + variance I)) + log 2 pi for every component."""
     p, q, a, b = _coordinates(x, variance, g)
-    m, n = g.offset
-    ap, bq = a * p, b * q
-    shared = 0.5 * (torch.log(a * b) - ap * p - bq * q)
-    joint = torch.addcmul(g.log_weight, a[:, None], -0.5 * m * m).addcmul_(b[:, None], -0.5 * n * n)
-    return joint.addcmul_(ap[:, None], m).addcmul_(bq[:, None], n).add_(shared[:, None])
+    u, v = p[:, None] - g.offset[0], q[:, None] - g.offset[1]  # [N, M, G]
+    return g.log_weight + 0.5 * torch.log(a * b)[:, None] - 0.5 * (a[:, None] * u * u + b[:, None] * v * v)
 
 
 def _shares(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  # [N], [N, M, G]
@@ -152,7 +152,7 @@ def _shares(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  #
 
 
 def log_prob_and_score(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  # [N], [N, 2]
-    """Log density and score of the mixture noised by `variance` [N]: a pure function, which is what training compiles."""
+    """Log density and score of the mixture noised by `variance` [N]: a pure function, which `toy2d.fast` compiles."""
     top, e = _shares(x, variance, g)
     p, q, a, b = _coordinates(x, variance, g)
     mass = e.sum(1)  # [N, G]

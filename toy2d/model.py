@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from edm.denoiser import expand_sigma
+from toy2d.chunks import in_chunks
 from toy2d.fractal import SIGMA_DATA
 
 CHUNK = 2048  # rows at a time, so that the layers' outputs stay in the processor's cache
@@ -36,15 +37,15 @@ class MPLinear(nn.Module):
         """The matrix in use; unit-variance independent inputs give unit-variance outputs."""
         return normalize_rows(self.weight) / math.sqrt(self.weight.shape[1])
 
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.matrix())
+
 
 class MPSiLU(nn.Module):
-    """silu(x) / 0.596; the factor is left to the matrix that follows."""
+    """silu(x) / 0.596: a unit normal keeps its root mean square [EDM2, eq. 81]."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """silu(x) = x s, with s = sigmoid(x), and its derivative s + silu(x) - s silu(x)."""
-        gate = torch.sigmoid(x)
-        y = x * gate
-        return y, torch.lerp(y, y.new_ones(()), gate)
+    def forward(self, x: Tensor) -> Tensor:
+        return SILU_GAIN * x * torch.sigmoid(x)
 
 
 class LogDensityMLP(nn.Module):
@@ -83,39 +84,66 @@ class LogDensityMLP(nn.Module):
         for layer in self.layers[::2]:
             layer.weight.copy_(normalize_rows(layer.weight))
 
-    def _in_chunks(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
-        if x.ndim != 2 or x.shape[1] != 2:
-            raise ValueError(f"x must have shape [N, 2], got {list(x.shape)}")
-        level = expand_sigma(sigma, x)
-        if level.device.type == "cpu" and not (level > 0).all():
-            raise ValueError("the model is defined for sigma > 0 only")
-        chunk = CHUNK if x.device.type == "cpu" else 64 * CHUNK
-        parts = zip(x.split(chunk), level.expand(x.shape[0], 1).split(chunk), strict=True)
-        columns = zip(*(self.log_density_and_score(*part) for part in parts), strict=True)
-        return tuple(torch.cat(column) for column in columns)
+    def matrices(self) -> list[Tensor]:
+        """The matrices in use, each layer's after the first with the factor of the activation before it."""
+        first, *others = (layer.matrix() for layer in self.layers[::2])
+        return [first, *(SILU_GAIN * matrix for matrix in others)]
 
     def log_density_and_score(
         self, x: Tensor, sigma: Tensor, masks: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Both, for x [N, 2] and sigma [N, 1]: up through the layers, then the same way down with the gradient.
+        """Both, for x [N, 2] and sigma [N, 1]; masks as in the function of this name."""
+        return log_density_and_score(x, sigma, self.matrices(), self.gain, masks)
 
-        masks: factors of the activations, [N or 1, hidden] for each layer but the first (`toy2d.corruption.dropout`).
-        """
-        scale = (SIGMA_DATA**2 + sigma**2).rsqrt()
-        h = torch.cat([x * scale, sigma.log() / 4, torch.ones_like(sigma)], dim=1)  # [N, 4]
-        first, *matrices = (layer.matrix() for layer in self.layers[::2])
-        matrices = [matrix * SILU_GAIN for matrix in matrices]
-        masks = [None] * len(matrices) if masks is None else masks
-        slopes = []  # of the activations
-        y = linear(h, first)
-        for activation, matrix, mask in zip(self.layers[1::2], matrices, masks, strict=True):
-            y, slope = activation(y)
-            slopes.append(slope if mask is None else slope * mask)
-            y = linear(y if mask is None else y * mask, matrix)
-        log_density = self.gain * y.square().mean(1) / sigma[:, 0] - 0.5 * (x * scale).square().sum(1)
+    def _in_chunks(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
+        matrices = self.matrices()
+        chunk = CHUNK if x.device.type == "cpu" else 64 * CHUNK
+        return in_chunks(
+            lambda x, level: log_density_and_score(x, check_positive(level), matrices, self.gain), x, sigma, chunk
+        )
 
-        d = 2 * self.gain / self.hidden / sigma * y  # gradient in y
-        for matrix, slope in zip(reversed(matrices), reversed(slopes), strict=True):
-            d = (d @ matrix) * slope
-        score = (d @ first[:, :2]) * scale - x * scale**2
-        return log_density, score
+
+def check_positive(sigma: Tensor) -> Tensor:
+    """`sigma` itself. Raises ValueError if a level is 0; levels on an accelerator are not read back."""
+    if sigma.device.type == "cpu" and not (sigma > 0).all():
+        raise ValueError("the model is defined for sigma > 0 only")
+    return sigma
+
+
+def silu_and_slope(x: Tensor) -> tuple[Tensor, Tensor]:
+    """silu(x) = x s with s = sigmoid(x), and its derivative s + silu(x) - s silu(x)."""
+    gate = torch.sigmoid(x)
+    y = x * gate
+    return y, torch.lerp(y, y.new_ones(()), gate)
+
+
+def log_density_and_score(
+    x: Tensor, sigma: Tensor, matrices: Sequence[Tensor], gain: Tensor, masks: Sequence[Tensor] | None = None
+) -> tuple[Tensor, Tensor]:  # [N], [N, 2]
+    """The formula of `LogDensityMLP`, and its gradient in x: up through the layers, then the same way down.
+
+    x: [N, 2]; sigma: [N, 1]; matrices: as `LogDensityMLP.matrices` gives them; masks: factors of the activations, [N or 1, hidden]
+    for each layer but the first (`toy2d.corruption.dropout`).
+    """
+    scale = (SIGMA_DATA**2 + sigma**2).rsqrt()
+    first, *others = matrices
+    masks = [None] * len(others) if masks is None else masks
+    slopes = []  # of the activations
+    y = linear(network_input(x, sigma), first)
+    for matrix, mask in zip(others, masks, strict=True):
+        y, slope = silu_and_slope(y)
+        slopes.append(slope if mask is None else slope * mask)
+        y = linear(y if mask is None else y * mask, matrix)
+    log_density = gain * y.square().mean(1) / sigma[:, 0] - 0.5 * (x * scale).square().sum(1)
+
+    d = 2 * gain / y.shape[1] / sigma * y  # gradient in y
+    for matrix, slope in zip(reversed(others), reversed(slopes), strict=True):
+        d = (d @ matrix) * slope
+    score = (d @ first[:, :2]) * scale - x * scale**2
+    return log_density, score
+
+
+def network_input(x: Tensor, sigma: Tensor) -> Tensor:  # [N, 4]
+    """[x / sqrt(sigma_data^2 + sigma^2), ln(sigma) / 4, 1] for x [N, 2] and sigma [N, 1]."""
+    scale = (SIGMA_DATA**2 + sigma**2).rsqrt()
+    return torch.cat([x * scale, sigma.log() / 4, torch.ones_like(sigma)], dim=1)

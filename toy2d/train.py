@@ -5,10 +5,8 @@ a generator that yields its state after each iteration; progress bars and snapsh
 """
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -16,11 +14,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from edm.ema import PowerEMA
+from toy2d.fast import can_compile, compiled
 from toy2d.fractal import fractal
 from toy2d.mixture import GaussianMixture, log_prob_and_score
 from toy2d.model import LogDensityMLP
 
 P_MEAN, P_STD = -2.3, 1.5  # ln sigma ~ N(P_mean, P_std^2)
+LONG = 256  # iterations from which on compiling pays
 STORED = (0.05, 0.10)  # widths of the averages that snapshots store, the paper's
 Weights = dict[str, Tensor]  # of one model, by name
 TARGETS = ("exact", "denoising")  # the true score at x; or (y - x) / sigma^2 with the clean y that x was made from
@@ -82,7 +82,7 @@ def train_steps(
     """Yield the state after each of `iterations` steps of Adam. Same seed, same machine: same numbers, bit for bit.
 
     ln sigma ~ N(p_mean, p_std^2); lr is the peak of `learning_rate`; target is one of TARGETS. compile=None compiles the two
-    hot functions where a compiler is at hand and runs them as they are elsewhere.
+    hot functions if the run is long enough to pay for it and a compiler is at hand, and runs them as they are otherwise.
     """
     if iterations < 1 or batch < 1:
         raise ValueError(f"need iterations >= 1 and batch >= 1, got {iterations=}, {batch=}")
@@ -95,8 +95,10 @@ def train_steps(
     optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)
     groups = truth.groups(torch.zeros(1, device=device))
     true_score, loss_of = log_prob_and_score, score_loss
-    if can_compile(torch.device(device).type) if compile is None else compile:
-        true_score, loss_of = torch.compile(true_score, dynamic=False), torch.compile(loss_of, dynamic=False)
+    if compile is None:
+        compile = iterations >= LONG and can_compile(torch.device(device).type)
+    if compile:
+        true_score, loss_of = compiled(true_score), compiled(loss_of)
 
     for iteration in range(iterations):
         ln_sigma = p_mean + p_std * torch.randn(batch, generator=generator, device=device)
@@ -181,16 +183,3 @@ def train_tracked(
 
 def copy_of(state: Weights) -> Weights:
     return {k: v.clone() for k, v in state.items()}
-
-
-@cache
-def can_compile(device_type: str) -> bool:
-    """Whether torch.compile works here: it needs a C++ compiler (CPU) or Triton (GPU). Found out by trying, once."""
-    try:
-        torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device_type))
-    except Exception as error:  # whatever is missing, the plain functions work
-        warnings.warn(
-            f"torch.compile does not work here, training runs slower without it ({type(error).__name__})", stacklevel=2
-        )
-        return False
-    return True

@@ -9,7 +9,7 @@ import torch
 from edm.sampler import seeded
 from toy2d.fractal import BRANCHES, CLASSES, branch_depths, fractal
 from toy2d.metrics import branch_weights
-from toy2d.mixture import GaussianMixture
+from toy2d.mixture import GaussianMixture, dense_log_prob_and_score
 
 REFERENCE = np.load(Path(__file__).parents[1] / "data" / "toy_mixture.npz")
 
@@ -49,6 +49,18 @@ def test_score_is_the_gradient_and_the_denoiser_follows():
     torch.testing.assert_close(mixture(x.detach(), sigma), x.detach() + sigma**2 * gradient)
     (through_ours,) = torch.autograd.grad(mixture.log_prob(x, sigma).sum(), x)
     torch.testing.assert_close(through_ours, gradient)
+
+
+@pytest.mark.parametrize("sigma", [0.05, torch.linspace(-4, 2, 40).double().exp()], ids=["one level", "a level each"])
+def test_the_readable_definition_and_the_fast_formula_agree(sigma):
+    mixture = fractal("AB", torch.float64)
+    x = mixture.sample(40, sigma, torch.Generator().manual_seed(0))
+    log_prob, score = dense_log_prob_and_score(mixture, x, sigma)
+    assert log_prob.shape == (40,) and score.shape == (40, 2)
+    torch.testing.assert_close(mixture.log_prob(x, sigma), log_prob)
+    torch.testing.assert_close(mixture.score(x, sigma), score)
+    if isinstance(sigma, float):
+        torch.testing.assert_close(dense_log_prob(mixture, x, sigma), log_prob)
 
 
 def dense_log_prob(mixture, x, sigma):

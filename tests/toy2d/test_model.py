@@ -9,7 +9,7 @@ import torch
 from edm.guidance import guide
 from edm.sampler import sample, sigma_steps
 from toy2d.fractal import fractal
-from toy2d.model import LogDensityMLP
+from toy2d.model import LogDensityMLP, network_input
 
 REFERENCE = np.load(Path(__file__).parents[1] / "data" / "toy_models.npz")
 
@@ -56,6 +56,19 @@ def test_closed_form_score_is_the_gradient():
     (gradient,) = torch.autograd.grad(model.log_density(x, sigma).sum(), x)
     torch.testing.assert_close(model.score(x, sigma), gradient)
     torch.testing.assert_close(model(x, sigma), x + sigma[:, None] ** 2 * gradient)
+
+
+def test_the_layers_are_the_network_of_the_formula():
+    """log p = gain mean(y^2) / sigma - |x|^2 / (2 (sigma_data^2 + sigma^2)), with y from calling the layers one by one."""
+    model, n = LogDensityMLP(16, layers=3, generator=torch.Generator().manual_seed(0)).double(), 20
+    model.gain.data.fill_(-0.7)
+    x, sigma = torch.randn(n, 2, dtype=torch.float64), torch.linspace(0.01, 3, n, dtype=torch.float64)
+    y = model.layers(network_input(x, sigma[:, None]))
+    expected = -0.7 * y.square().mean(1) / sigma - x.square().sum(1) / (2 * (0.5**2 + sigma**2))
+    torch.testing.assert_close(model.log_density(x, sigma), expected)
+    normal = torch.randn(200_000)
+    assert model.layers[1](normal).square().mean().sqrt() == pytest.approx(1, abs=0.01)
+    assert [*model.state_dict()] == ["gain", *(f"layers.{i}.weight" for i in (0, 2, 4, 6))]
 
 
 def test_starts_as_a_gaussian():

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from edm.ema import beta
+from toy2d.fast import can_compile
 from toy2d.fractal import fractal
-from toy2d.train import denoising_pair, learning_rate, score_loss, train, train_steps
+from toy2d.train import LONG, denoising_pair, learning_rate, score_loss, train, train_steps
 
 TINY = dict(hidden=16, batch=256, compile=False)
 
@@ -56,8 +57,6 @@ def test_snapshots_are_the_run_s_own_past():
 
 
 def test_compiled_and_plain_training_agree():
-    from toy2d.train import can_compile
-
     if not can_compile("cpu"):
         pytest.skip("no compiler here")
     options = dict(batch=512, progress=False)
@@ -65,18 +64,15 @@ def test_compiled_and_plain_training_agree():
     torch.testing.assert_close(torch.tensor(compiled), torch.tensor(plain), rtol=1e-3, atol=0)
 
 
-def test_works_without_a_compiler(monkeypatch):
-    from toy2d import train as module
-
-    def broken(*args, **kwargs):
-        raise RuntimeError("InvalidCxxCompiler")
-
-    monkeypatch.setattr(torch, "compile", broken)
-    module.can_compile.cache_clear()
+def test_works_without_a_compiler(no_compiler):
     with pytest.warns(UserWarning, match="without it"):
-        losses = train("A", 16, 3, batch=64, progress=False).losses
-    module.can_compile.cache_clear()
-    assert len(losses) == 3
+        losses = train("A", 16, LONG, batch=8, progress=False).losses
+    assert len(losses) == LONG
+
+
+def test_short_runs_are_not_compiled(no_compiler):
+    """Not even a compiler is looked for: its trial would cost more than the run."""
+    assert len(train("A", 16, LONG - 1, batch=8, progress=False).losses) == LONG - 1
 
 
 def test_bad_input():
