@@ -22,6 +22,7 @@ from toy2d.fractal import fractal
 from toy2d.paired import draw_start, measure, run
 
 COST, NEEDS = "3 min", "the shipped 2D models"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(seeds=[0, 1], n=96, chosen_on=96, weights=(2.0,), mismatched_weights=(2.0,),
             pairs=(("noise", "noise"), ("weights", "weights"), ("exact noise", "exact noise"), ("noise", "bits"),
                    ("clean", "noise")))  # fmt: skip

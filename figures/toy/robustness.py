@@ -25,6 +25,7 @@ from toy2d.paired import AUTOGUIDANCE_W, SIGMA_MAX, STEPS, draw_start, measure
 from toy2d.train import train
 
 COST, NEEDS = "7 min", "the shipped 2D models; trains 96 small ones"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(names=("baseline", "denoising target"), seeds=[0, 1], more=[0, 1], shipped=[0, 1], shrink=64, n=128)
 
 MAIN = dict(hidden=64, iterations=2048, batch=512)  # a quarter of the shipped main model's cost, and 1/8 of its batch
@@ -95,18 +96,18 @@ def compute(noise_seed=0, *, seeds=(0, 1, 2), more=(0, 1, 2, 3, 4, 5), shipped=N
     """seeds: training seeds of each setting; more: of those in MORE_SEEDS; shipped: of the shipped pairs (default: all).
 
     Training seed s is sampled from the points of noise seed noise_seed + s. The trained models are kept in checkpoints/
-    beside `store`.
+    beside the rows of `store`.
     """
-    checkpoints = (OUT if store is None else Path(store).parent) / "checkpoints"
+    checkpoints = (store.path.parent if store else OUT) / "checkpoints"
     shipped = pretrained.seeds() if shipped is None else list(shipped)
-    shared = dict(n=n, noise_seed=noise_seed)
+    noise = dict(n=n, noise_seed=noise_seed)
     tasks = [
-        dict(setting=name, seed=s, folder=str(checkpoints), shrink=shrink, **shared)
+        dict(setting=name, seed=s, shrink=shrink, **noise)
         for name in names
         for s in (more if name in MORE_SEEDS else seeds)
     ]
-    started = [dict(sigma_max=level, seed=s, **shared) for level in STARTS for s in shipped]
-    rows = run_rows(row, tasks, store=store, workers=workers, desc="claims")
+    started = [dict(sigma_max=level, seed=s, **noise) for level in STARTS for s in shipped]
+    rows = run_rows(row, tasks, shared=dict(folder=str(checkpoints)), store=store, workers=workers, desc="claims")
     starts = run_rows(start_row, started, store=store, workers=workers, desc="starts")
 
     numbers = {

@@ -21,6 +21,7 @@ from toy2d import metrics, plots, pretrained
 from toy2d.paired import draw_start, measure, run
 
 COST, NEEDS = "6 min", "the shipped 2D models"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=256, seeds=[0, 1], weights=(2.0,))
 
 INTERVAL = (0.01, 0.5)
@@ -97,11 +98,12 @@ def compute(
     for family, f in FAMILIES.items():
         arms |= {f"{family} {w:g}": (family, w) for w in (weights if f.kind else FACTORS)}
     tasks = [
-        dict(family=family, weight=w, seed=s, seeds=seeds, n=n, noise_seed=noise_seed, folder=str(folder))
+        dict(family=family, weight=w, seed=s, seeds=seeds, n=n, noise_seed=noise_seed)
         for s in seeds
         for family, w in arms.values()
     ]
-    rows = run_rows(row, tasks, store=store, workers=workers, desc="seeds")
+    models = dict(shared=dict(folder=str(folder)), settings=dict(models=pretrained.identity(folder)))
+    rows = run_rows(row, tasks, **models, store=store, workers=workers, desc="seeds")
     found = {(r["family"], r["weight"], r["seed"]): r for r in rows}
     runs = {name: {key: [found[*arm, s][key] for s in seeds] for key in METRICS} for name, arm in arms.items()}
     floor = metrics.floor(n, with_wasserstein=False)
