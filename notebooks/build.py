@@ -9,7 +9,6 @@ examples:
 
 import argparse
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -26,6 +25,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+from edm.storage.atomic import write_atomic
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
@@ -126,9 +127,7 @@ def run(paths: list[Path]) -> None:
         notebook = execute(script, {"FAST": False, "SLIDERS": False}, seconds=4 * CELL_SECONDS)
         out = script.with_suffix(".ipynb")
         clean(notebook, out)
-        part = out.with_suffix(".tmp")
-        nbformat.write(notebook, part)
-        os.replace(part, out)
+        write_atomic(out, nbformat.writes(notebook) + "\n")
         print(f"{out.name}  {time.perf_counter() - begin:.0f} s, {out.stat().st_size // 1024} KB", flush=True)
 
 

@@ -16,6 +16,7 @@ from edm.metrics import paired_difference
 from edm.sampler import sample, sigma_steps
 from edm.storage.atomic import write_atomic
 from edm.storage.rows import run_rows
+from figures.engine import tables
 from figures.engine.result import OUT, Result
 from figures.engine.tables import difference_text
 from toy2d import metrics, plots, pretrained
@@ -158,7 +159,7 @@ def markdown(numbers: dict) -> str:
     """One row a setting: without guidance, and paired changes at w = 2 and w = 3 with 95 % intervals."""
     header = ["setting", "seeds", "outliers, w = 1", "branch TV, w = 1"]
     header += [f"Δ {what}, w = {w}" for w in (2, 3) for what in ("outliers", "branch TV")] + ["flown off, w = 3"]
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    rows = []
     for name, s in numbers["settings"].items():
         plain, d = s["arms"]["1"], s["difference"]
         cells = [
@@ -169,8 +170,8 @@ def markdown(numbers: dict) -> str:
         ]
         for w in ("2", "3"):
             cells += [difference_text(d[w]["outliers_99"], "+.1%"), difference_text(d[w]["branch_tv"], "+.3f")]
-        lines.append("| " + " | ".join(map(str, [*cells, f"{np.mean(s['arms']['3']['diverged']):.2%}"])) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append([*cells, f"{np.mean(s['arms']['3']['diverged']):.2%}"])
+    return tables.markdown(header, rows)
 
 
 def extras(result: Result, out: Path) -> None:

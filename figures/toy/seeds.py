@@ -15,8 +15,9 @@ from edm.guidance import guide, truncate
 from edm.metrics import paired_difference
 from edm.storage.atomic import write_atomic
 from edm.storage.rows import run_rows
+from figures.engine import tables
 from figures.engine.result import Result
-from figures.engine.tables import difference_text
+from figures.engine.tables import difference_text, minus
 from toy2d import metrics, plots, pretrained
 from toy2d.paired import draw_start, measure, run
 
@@ -149,9 +150,8 @@ def markdown(numbers: dict, arms: Sequence[str] = TABLE, keys: Sequence[str] = t
     """The table: mean ± standard deviation over training seeds; Δ: paired difference to no guidance, 95 % interval."""
     changes = [key for key in ("outliers_99", "branch_tv", "misplaced") if key in keys]
     header = ["", *(METRICS[key][0] for key in keys), *(f"Δ {METRICS[key][0]}" for key in changes)]
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    floor = [format(numbers["floor"][key], METRICS[key][1]) for key in keys]
-    lines.append("| " + " | ".join(["true samples (floor)", *floor, *[""] * len(changes)]) + " |")
+    floor = [minus(format(numbers["floor"][key], METRICS[key][1])) for key in keys]
+    rows = [["true samples (floor)", *floor, *[""] * len(changes)]]
     for name in (name for name in arms if name in numbers["runs"]):
         cells = [label(name)]
         for key in keys:
@@ -160,8 +160,8 @@ def markdown(numbers: dict, arms: Sequence[str] = TABLE, keys: Sequence[str] = t
         for key in changes:
             form = "+" + METRICS[key][1]
             cells.append("" if name == "none" else difference_text(numbers["difference"][name][key], form))
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines).replace("-", "−").replace("−−−", "---") + "\n"
+        rows.append([minus(cell) for cell in cells])
+    return tables.markdown(header, rows)
 
 
 def short(numbers: dict) -> str:
