@@ -119,7 +119,7 @@ def write_folder(
     with tqdm(total=len(missing), unit="img", desc=folder.name, disable=not world.main) as bar:
         for made in generate(denoiser, missing, shape, classes, batch=batch, device=world.device, **options):
             for seed, image in zip(made.seeds, made.images, strict=True):
-                write_atomic(path(seed), png(image))
+                write_atomic(path(seed), png(image), durable=False)
             bar.update(len(made.seeds))
     world.wait()
     return len(missing)

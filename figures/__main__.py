@@ -1,7 +1,6 @@
 """Make figures and tables, and run the experiments behind them: `python -m figures NAME...`."""
 
 import argparse
-import inspect
 import sys
 import time
 from pathlib import Path
@@ -10,8 +9,9 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from figures.engine import registry, result  # noqa: E402 (the backend comes first)
-from figures.images.study import STUDIES, Unfinished  # noqa: E402
+from edm.storage.rows import Store, Unfinished  # noqa: E402 (the backend comes first)
+from figures.engine import registry, result  # noqa: E402
+from figures.images.study import STUDIES  # noqa: E402
 from toy2d import pretrained  # noqa: E402
 from toy2d.paired import AUTOGUIDANCE_W  # noqa: E402
 
@@ -27,10 +27,13 @@ EXAMPLES = """examples:
   python -m figures images               the image study on digits: trains its networks first (25 minutes), then measures
   python -m figures images --data fashion-16
                                          the same on Fashion-MNIST at 16 x 16, on a CPU in three hours
+  python -m figures seeds --adopt FILE   use the rows of an older row file, after saying what differs from now
   until python -m figures images --data fashion-mnist --minutes 9; [ $? -ne 3 ]; do :; done
                                          on other images, on a GPU, in stretches below ten minutes
 
-A long experiment that was stopped goes on from the rows it has: the same command again."""
+A long experiment that was stopped goes on from the rows it has: the same command again. Rows of other settings or of an
+older version of the experiment stay in files of their own (NAME-DIGEST.rows.jsonl beside the results; those of the image
+study lie beside its networks)."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,36 +41,43 @@ def parser() -> argparse.ArgumentParser:
         "python -m figures", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("names", nargs="+", metavar="NAME", help=", ".join([*registry.MODULES, *registry.GROUPS, "list"]))
-    p.add_argument("--seed", type=int, default=0, help="training seed of the models in the pictures (default: 0)")
+    p.add_argument("--seed", type=int, help="training seed of the models in the pictures (default: 0)")
     p.add_argument(
-        "--w", type=float, default=AUTOGUIDANCE_W, help="autoguidance weight of the pictures (default: 3, the paper's)"
+        "--w", type=float, help=f"autoguidance weight of the pictures (default: {AUTOGUIDANCE_W:g}, the paper's)"
     )
-    p.add_argument("--noise-seed", type=int, default=0, help="seed of the starting points (default: 0)")
-    p.add_argument("--data", choices=STUDIES, default="digits", help="image study: of which data set (default: digits)")
+    p.add_argument("--noise-seed", type=int, help="seed of the starting points (default: 0)")
+    p.add_argument("--data", choices=STUDIES, help="image study: of which data set (default: digits)")
     p.add_argument(
         "--minutes", type=float, help="image study: stop after so long with exit code 3; the same command goes on"
     )
     p.add_argument(
-        "--out", type=Path, help="folder to write to (default: figures/out, its folder of --data, fast with --fast)"
+        "--out",
+        type=Path,
+        help="folder to write to (default: figures/out, or figures-out in the current folder where the project is "
+        "installed and not a checkout; in it the folder of --data, and fast with --fast)",
     )
     p.add_argument("--fast", action="store_true", help="few seeds and samples: seconds instead of minutes")
     p.add_argument("--workers", type=int, help="processes of an experiment (default: one a core)")
+    p.add_argument("--adopt", type=Path, metavar="FILE", help="take rows with the same tasks from an older row file")
     p.add_argument("--redraw", action="store_true", help="draw again from the stored results")
     p.add_argument("--retrain", action="store_true", help="train the models of this seed first, into OUT/checkpoints")
     return p
 
 
-def make(name: str, out: Path, redraw: bool = False, fast: bool = False, **options) -> None:
-    """Compute (or load), draw and write one figure; each file whole or not at all."""
-    module, store = registry.load(name), out / f"{name}.rows.jsonl"
+def make(name: str, out: Path, redraw: bool = False, fast: bool = False, adopt: Path | None = None, **options) -> None:
+    """Compute (or load), draw and write one figure; each file whole or not at all. Its rows stay where they are.
+
+    options: arguments of the module's `compute`; those that it does not have are left out, since a group shares them.
+    """
+    module = registry.load(name)
     if not redraw:
-        start = time.perf_counter()
+        start, store = time.perf_counter(), Store(out / name, module.VERSION, adopt)
         options |= {"store": store} | (module.FAST if fast else {})
-        known = inspect.signature(module.compute).parameters
+        known = registry.options(name)
         made = module.compute(**{k: v for k, v in options.items() if k in known})
-        made.numbers["facts"] = result.facts() | {"seconds": round(time.perf_counter() - start, 1)}
+        facts = result.facts(made.numbers.get("device", "cpu")) | {"version": module.VERSION} | store.facts()
+        made.numbers["facts"] = facts | {"seconds": round(time.perf_counter() - start, 1)}
         result.save_result(name, made, out)
-        store.unlink(missing_ok=True)
     stored = result.load_result(name, out)  # a picture shows what is stored, from the first time on
     result.save_picture(name, module.draw(stored), out)
     if hasattr(module, "extras"):
@@ -76,8 +86,21 @@ def make(name: str, out: Path, redraw: bool = False, fast: bool = False, **optio
 
 def folder_of(name: str, args: argparse.Namespace) -> Path:
     """Where the files of an experiment go: --out, or the folder of results, that of the data set for the image study."""
-    study = [args.data] * (name in registry.GROUPS["images"])
+    study = [args.data or "digits"] * (name in registry.GROUPS["images"])
     return args.out or result.OUT.joinpath(*study, *["fast"] * args.fast)
+
+
+def given(args: argparse.Namespace, names: list[str]) -> dict:
+    """The options on the command line that are an experiment's own. Raises ValueError where nothing would heed them."""
+    own = ("seed", "w", "noise_seed", "data", "minutes", "workers", "adopt", "retrain")
+    found = {name: value for name in own if (value := getattr(args, name)) is not None and value is not False}
+    if args.redraw and (unheeded := sorted(found.keys() - {"data"})):
+        raise ValueError(f"--redraw computes nothing: leave out --{unheeded[0].replace('_', '-')}")
+    if args.fast and (fixed := {k for name in names for k in registry.load(name).FAST} & found.keys()):
+        option = f"--{min(fixed).replace('_', '-')}"
+        raise ValueError(f"--fast chooses {option} itself: leave {option} out")
+    registry.check_options(args.names, found)
+    return found
 
 
 def listing() -> str:
@@ -97,19 +120,20 @@ def main() -> int:
         return 0
     try:
         names = registry.names(args.names)
+        options = given(args, names)
         for name in names:
             result.check_folder(folder_of(name, args))
-        folder = pretrained.FOLDER
-        if args.retrain:
-            folder = folder_of(names[0], args) / "checkpoints"
-            pretrained.make(args.seed, folder)
-        options = dict(seed=args.seed, w=args.w, noise_seed=args.noise_seed, folder=folder, workers=args.workers)
+        trained = folder_of(names[0], args) / "checkpoints"
+        if options.pop("retrain", False):
+            pretrained.make(args.seed or 0, trained)
         begin = time.perf_counter()
         for name in names:
             start = time.perf_counter()
-            options |= dict(data=args.data, minutes=args.minutes and args.minutes - (start - begin) / 60)
+            if args.minutes is not None:
+                options["minutes"] = args.minutes - (start - begin) / 60
+            models = {"folder": trained} if args.retrain and "retrain" in registry.options(name) else {}
             out = folder_of(name, args)
-            make(name, out, args.redraw, args.fast, **options)
+            make(name, out, args.redraw, args.fast, **options, **models)
             print(f"{out / name}.png  ({time.perf_counter() - start:.0f} s)", flush=True)
     except (ValueError, OSError) as error:
         print(f"figures: {error}", file=sys.stderr)

@@ -9,7 +9,8 @@ import shutil
 from pathlib import Path
 
 from edm.storage.atomic import write_atomic
-from figures.engine.result import GALLERY, OUT, load_result
+from figures.engine.result import GALLERY, IN_CHECKOUT, OUT, load_result
+from figures.engine.tables import markdown
 from figures.engine.verdicts import Claim
 from figures.images.claims import claims
 from figures.toy.claims import TWO_D
@@ -41,17 +42,15 @@ def page(claims: dict[str, list[Claim]]) -> str:
     """The page as Markdown, a table for each heading."""
     lines = [INTRODUCTION]
     for heading, listed in claims.items():
-        lines += [
-            f"\n## {heading}\n",
-            "| the paper says | its number | we measured | verdict | look at |",
-            "|" + "---|" * 5,
-        ]
+        rows = []
         for claim in listed:
             numbers = load_result(claim.result, GALLERY).numbers
             file = f"figures/gallery/{claim.result}"
             where = f"[{claim.result}]({file}.png), [JSON]({file}.json)"
             measured, verdict = claim.judge(numbers)
-            lines.append(f"| {claim.text} | {claim.paper} | {measured} | **{verdict}** | {where} |")
+            rows.append([claim.text, claim.paper, measured, f"**{verdict}**", where])
+        table = markdown(["the paper says", "its number", "we measured", "verdict", "look at"], rows)
+        lines += [f"\n## {heading}\n", table.rstrip()]
     return "\n".join(lines) + "\n"
 
 
@@ -71,7 +70,10 @@ def collect() -> None:
 def main() -> None:
     p = argparse.ArgumentParser("python -m figures.results", description=__doc__.split("\n\n")[0])
     p.add_argument("--collect", action="store_true", help="first copy the results in figures/out into figures/gallery")
-    if p.parse_args().collect:
+    collected = p.parse_args().collect
+    if not IN_CHECKOUT:
+        p.error("the page and the gallery belong to the repository: run this in a checkout of it")
+    if collected:
         collect()
     write_atomic(PAGE, page(CLAIMS))
     print(PAGE.name)

@@ -8,7 +8,6 @@ examples:
 
 import argparse
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -20,6 +19,8 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from edm.storage.atomic import write_atomic
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
@@ -120,9 +121,7 @@ def run(paths: list[Path]) -> None:
         notebook = execute(script, {"FAST": False, "SLIDERS": False}, seconds=4 * CELL_SECONDS)
         out = script.with_suffix(".ipynb")
         clean(notebook, out)
-        part = out.with_suffix(".tmp")
-        nbformat.write(notebook, part)
-        os.replace(part, out)
+        write_atomic(out, nbformat.writes(notebook) + "\n")
         print(f"{out.name}  {time.perf_counter() - begin:.0f} s, {out.stat().st_size // 1024} KB", flush=True)
 
 

@@ -1,14 +1,15 @@
 """The shipped 2D models, and how such files are written and read: safetensors weights, the recipe as JSON in the header."""
 
+import hashlib
 import json
-import os
 import time
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
+from edm.storage.atomic import write_atomic
 from toy2d.model import LogDensityMLP
 from toy2d.train import train
 
@@ -37,6 +38,16 @@ def seeds(folder: Path | str = FOLDER) -> list[int]:
     return sorted(set.intersection(*found))
 
 
+def identity(folder: Path | str = FOLDER) -> str:
+    """Eight characters that stand for the weights of all models in `folder`: equal weights, equal text, wherever they lie."""
+    found = hashlib.sha256()
+    for file in sorted(f for kind in RECIPES for f in Path(folder).glob(f"{kind}-[0-9]*.safetensors")):
+        data = file.read_bytes()
+        header = 8 + int.from_bytes(data[:8], "little")  # what follows the header are the weights
+        found.update(file.name.encode() + data[header:])
+    return found.hexdigest()[:8]
+
+
 def load(kind: str = "main", seed: int = 0, folder: Path | str = FOLDER) -> LogDensityMLP:
     """A trained model: "main", "guide", "uncond", "early" or "small" (see RECIPES), ready to denoise."""
     file = path(kind, seed, folder)
@@ -50,11 +61,7 @@ def load(kind: str = "main", seed: int = 0, folder: Path | str = FOLDER) -> LogD
 
 def save(file: Path | str, model: LogDensityMLP, config: dict) -> None:
     """Write weights and recipe to `file`, whole or not at all."""
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".tmp")
-    save_file(model.state_dict(), part, metadata={"config": json.dumps(config)})
-    os.replace(part, file)
+    write_atomic(file, to_bytes(model.state_dict(), {"config": json.dumps(config)}))
 
 
 def load_file(file: Path | str) -> LogDensityMLP:

@@ -82,8 +82,7 @@ def run(stream: io.BytesIO, persistent: bool = False) -> Any:
 
     def pop_to_mark() -> list:
         start = marks.pop()
-        items = stack[start:]
-        del stack[start:]
+        items, stack[start:] = stack[start:], []
         return items
 
     for opcode, arg, _ in pickletools.genops(stream):  # decodes arguments, and nothing else
@@ -96,18 +95,14 @@ def run(stream: io.BytesIO, persistent: bool = False) -> Any:
                 stack.append(arg)
             case "MARK":
                 marks.append(len(stack))
-            case "MEMOIZE":
-                memo[len(memo)] = stack[-1]
-            case "PUT" | "BINPUT" | "LONG_BINPUT":
-                memo[arg] = stack[-1]
+            case "MEMOIZE" | "PUT" | "BINPUT" | "LONG_BINPUT":
+                memo[len(memo) if arg is None else arg] = stack[-1]
             case "GET" | "BINGET" | "LONG_BINGET":
                 stack.append(memo[arg])
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 stack.append(tuple([pop() for _ in range(int(opcode.name[-1]))][::-1]))
-            case "TUPLE":
-                stack.append(tuple(pop_to_mark()))
-            case "LIST":
-                stack.append(pop_to_mark())
+            case "TUPLE" | "LIST":
+                stack.append(tuple(pop_to_mark()) if opcode.name == "TUPLE" else pop_to_mark())
             case "DICT":
                 stack.append(_set_items({}, pop_to_mark()))
             case "APPEND" | "APPENDS":
@@ -214,9 +209,7 @@ def _storage(data: bytes) -> torch.Tensor:
 
 
 def _tensor(storage, offset, size, stride, requires_grad=False, hooks=None, metadata=None) -> torch.Tensor:
-    _check(
-        isinstance(storage, torch.Tensor) and isinstance(size, tuple) and isinstance(stride, tuple), "a tensor", size
-    )
+    _check(isinstance(storage, torch.Tensor) and type(size) is type(stride) is tuple, "a tensor", size)
     numbers = (offset, *size, *stride)
     good = len(size) == len(stride) <= 8 and all(type(n) is int and n >= 0 for n in numbers)
     _check(good, "offset, size and stride of a tensor", numbers)
@@ -258,9 +251,7 @@ _NAMES: dict[str, Callable | None] = {  # every name that may occur; one that me
     "torch.storage._load_from_bytes": _storage,
     "dnnlib.util.EasyDict": _empty("EasyDict"),
     "collections.OrderedDict": _empty("OrderedDict"),
-    "torch.nn.modules.container.ModuleDict": _empty("ModuleDict"),
-    "torch.nn.modules.container.ModuleList": _empty("ModuleList"),
-    "torch.nn.modules.container.Sequential": _empty("Sequential"),
+    **{f"torch.nn.modules.container.{k}": _empty(k) for k in ("ModuleDict", "ModuleList", "Sequential")},
     "numpy.ndarray": None,
     "numpy.dtype": _dtype,
 } | dict.fromkeys(_STORAGES)

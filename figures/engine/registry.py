@@ -1,7 +1,8 @@
 """The list of experiments: what `python -m figures NAME` can make. Modules are loaded when they are wanted."""
 
 import importlib
-from pathlib import Path
+import inspect
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from matplotlib.figure import Figure
@@ -10,17 +11,20 @@ from figures.engine.result import Result
 
 
 class Experiment(Protocol):
-    """What a module must have to be listed. Where it has `extras(result, out)`, that writes more files."""
+    """What a module must have to be listed. Its docstring begins with a title.
+
+    A module may have `extras(result: Result, out: Path)` besides, which writes more files. The arguments of `compute` say
+    which options the experiment takes. One that keeps rows takes `store`, an `edm.storage.rows.Store`.
+    """
 
     COST: str  # time on 2 cores
     NEEDS: str  # what must be there before
-    FAST: dict  # arguments of `compute` for a quick look
+    VERSION: int  # raised by a person when rows or results change their meaning
+    FAST: Mapping[str, object]  # arguments of `compute` for a quick look
 
-    def compute(self, **options: object) -> Result: ...
+    def compute(self) -> Result: ...
 
     def draw(self, result: Result) -> Figure: ...
-
-    def extras(self, result: Result, out: Path) -> None: ...
 
 
 GROUPS: dict[str, dict[str, str]] = {  # group -> experiment -> module
@@ -56,3 +60,23 @@ def names(wanted: list[str]) -> list[str]:
 def load(name: str) -> Experiment:
     """The module of an experiment."""
     return importlib.import_module(MODULES[name])  # type: ignore[return-value]
+
+
+def options(name: str) -> set[str]:
+    """Names of the options that an experiment takes.
+
+    They are the arguments of its `compute`. `retrain` trains the models of one training seed, so it is for figures that are
+    made from these alone. `adopt` is for experiments that keep rows.
+    """
+    known = set(inspect.signature(load(name).compute).parameters)
+    retrain = {"retrain"} if {"seed", "folder"} <= known and "seeds" not in known else set()
+    return known | retrain | ({"adopt"} if "store" in known else set())
+
+
+def check_options(wanted: Iterable[str], given: Iterable[str]) -> None:
+    """Refuse an option that an experiment, or every member of a group, would not take. Raises ValueError naming both."""
+    for option in given:
+        for word in wanted:
+            if not any(option in options(name) for name in GROUPS.get(word, [word])):
+                takers = [name for name in MODULES if option in options(name)]
+                raise ValueError(f"{word} does not take --{option.replace('_', '-')}: {', '.join(takers)} do")

@@ -1,8 +1,10 @@
 """What the figures share: a result is numbers and arrays; a picture is drawn from it and from nothing else."""
 
+import importlib.metadata
 import io
 import json
 import platform
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -15,7 +17,9 @@ from matplotlib.figure import Figure
 from edm.storage.atomic import plain, write_atomic, write_json
 
 FIGURES = Path(__file__).parents[1]
-OUT = FIGURES / "out"
+# Results never go into an installed package: a checkout of the project is known by its pyproject.toml.
+IN_CHECKOUT = (FIGURES.parent / "pyproject.toml").is_file()
+OUT = FIGURES / "out" if IN_CHECKOUT else Path("figures-out")  # of the current folder
 GALLERY = FIGURES / "gallery"  # results that come with the project
 
 
@@ -27,13 +31,18 @@ class Result:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def facts() -> dict:
-    """What a reader needs to judge or repeat the numbers."""
+def facts(device: str = "cpu") -> dict:
+    """What a reader needs to judge or repeat the numbers. device: what they were computed on."""
+    try:
+        project = importlib.metadata.version("diffusion-guidance")
+    except importlib.metadata.PackageNotFoundError:
+        project = "not installed"
     return {
+        "project": project,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "device": "cpu",
+        "device": device,
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
     }
@@ -43,9 +52,7 @@ def check_folder(out: Path) -> None:
     """Fail before the work, not after it."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable.tmp"
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
         raise ValueError(f"cannot write to {out} ({error.strerror}): choose another folder with --out") from error
 
@@ -53,7 +60,7 @@ def check_folder(out: Path) -> None:
 def save_result(name: str, result: Result, out: Path) -> None:
     if result.arrays:
         write_atomic(out / f"{name}.npz", lambda file: np.savez_compressed(file, **result.arrays))
-    write_json(out / f"{name}.json", plain(result.numbers))
+    write_json(out / f"{name}.json", plain(result.numbers, digits=6))
 
 
 def load_result(name: str, out: Path = GALLERY) -> Result:

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 
 from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
-from figures.images import settings
+from figures.images import measure, settings
 from figures.images.measure import measure_all
 from figures.images.plots import COLOURS, curve, floor
 from figures.images.points import about, against, best, mean, point
@@ -15,13 +15,14 @@ from figures.images.settings import KINDS, SELECT, arm
 from toy2d import plots
 
 COST, NEEDS = "6 min (digits), 10 min (fashion-16)", "the networks of `python -m figures images`"
+VERSION = measure.VERSION
 FAST = dict(data="tiny")
 KEYS = {"frechet_distance": "Fréchet distance", "recall": "recall"}
 
 
 def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
     tasks = settings.corruptions()
-    rows = measure_all(data, tasks, runs=runs, workers=workers, minutes=minutes, desc="corruptions")
+    rows = measure_all(data, tasks, runs=runs, store=store, workers=workers, minutes=minutes, desc="corruptions")
     pairs = {
         f"{kind}, guide {other}": [
             point(rows, task)

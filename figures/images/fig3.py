@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 
 from figures.engine.plots import panels
 from figures.engine.result import Result
-from figures.images import settings
+from figures.images import measure, settings
 from figures.images.measure import measure_all
 from figures.images.plots import COLOURS, curve, floor, heat
 from figures.images.points import about, mean, point, points
@@ -15,6 +15,7 @@ from figures.images.settings import SELECT
 from toy2d import plots
 
 COST, NEEDS = "15 min (digits), 25 min (fashion-16) after images", "the networks of `python -m figures images`"
+VERSION = measure.VERSION
 FAST = dict(data="tiny")
 KEYS = {"frechet_distance": "Fréchet distance", "recall": "recall"}
 
@@ -22,7 +23,7 @@ KEYS = {"frechet_distance": "Fréchet distance", "recall": "recall"}
 def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
     lengths, capacities, widths = settings.lengths(), settings.capacities(), settings.widths()
     arms = [task for tasks in (*lengths.values(), *capacities.values(), widths) for task in tasks]
-    rows = measure_all(data, arms, runs=runs, workers=workers, minutes=minutes, desc="figure 3")
+    rows = measure_all(data, arms, runs=runs, store=store, workers=workers, minutes=minutes, desc="figure 3")
     numbers = about(data, SELECT, runs)
     numbers |= dict(lengths=points(rows, lengths), capacities=points(rows, capacities))
     numbers["widths"] = [point(rows, task) for task in widths]

@@ -9,7 +9,7 @@ from edm.sampler import sigma_steps
 from edm.storage.png import grid
 from figures.engine.plots import panels
 from figures.engine.result import Result
-from figures.images import settings
+from figures.images import measure, settings
 from figures.images.measure import denoiser, place, yardstick
 from figures.images.points import about
 from figures.images.settings import REPORT, arm
@@ -17,6 +17,7 @@ from figures.images.study import STUDIES, device
 from toy2d import plots
 
 COST, NEEDS = "1 min", "the networks of `python -m figures images`"
+VERSION = measure.VERSION
 FAST = dict(data="tiny", count=10)
 WEIGHTS = (1.5, 2.0, 3.0)
 SHARES = {0.0: "CFG", 0.5: "half of each", 1.0: "autoguidance"}  # of autoguidance in the blend

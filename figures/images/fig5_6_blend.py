@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 
 from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
-from figures.images import settings
+from figures.images import measure, settings
 from figures.images.measure import measure_all
 from figures.images.plots import COLOURS, curve, floor
 from figures.images.points import TITLES, about, against, point
@@ -15,13 +15,14 @@ from figures.images.settings import SELECT, arm
 from toy2d import plots
 
 COST, NEEDS = "2 min after fig7", "the networks of `python -m figures images`"
+VERSION = measure.VERSION
 FAST = dict(data="tiny")
 KEYS = ("frechet_distance", "class_agreement", "recall", "coverage")
 
 
 def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
     tasks = settings.blends()
-    rows = measure_all(data, [arm(), *tasks], runs=runs, workers=workers, minutes=minutes, desc="blends")
+    rows = measure_all(data, [arm(), *tasks], runs=runs, store=store, workers=workers, minutes=minutes, desc="blends")
     blends: dict = {}
     for task in tasks:
         share = {"cfg": 0.0, "autoguidance": 1.0}.get(task["kind"], task["alpha"])

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 
 from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
-from figures.images import settings
+from figures.images import measure, settings
 from figures.images.measure import measure_all
 from figures.images.plots import curve, floor
 from figures.images.points import TITLES, about, points
@@ -15,6 +15,7 @@ from figures.images.settings import SELECT
 from toy2d import plots
 
 COST, NEEDS = "5 min after images", "the networks of `python -m figures images`"
+VERSION = measure.VERSION
 FAST = dict(data="tiny")
 KEYS = ("frechet_distance", "class_agreement", "precision", "test_distance", "recall", "coverage")
 COLOURS = {"CFG": plots.ORANGE, "CFG, interval": plots.VERMILLION, "autoguidance": plots.GREEN}
@@ -26,6 +27,7 @@ def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None)
         data,
         [a for tasks in arms.values() for a in tasks],
         runs=runs,
+        store=store,
         workers=workers,
         minutes=minutes,
         desc="figure 7",

@@ -4,6 +4,7 @@ Apart from the quality and coverage of `edm.metrics`, each row says how near to 
 """
 
 import copy
+import dataclasses
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,12 +18,15 @@ from torch import Tensor
 from edm import data, features, metrics
 from edm.denoiser import Denoiser, expand_sigma
 from edm.evaluation.reference import reference
+from edm.evaluation.yardstick import device_name
 from edm.generate import generate, guided
 from edm.sampler import sigma_steps
 from edm.storage.atomic import plain
-from edm.storage.rows import run_rows
+from edm.storage.rows import Store, run_rows
 from figures.images.settings import SELECT
-from figures.images.study import RUNS, STUDIES, Net, Study, Unfinished, device, missing, ready, record, train
+from figures.images.study import RUNS, STUDIES, Net, Study, device, missing, ready, record, train
+
+VERSION = 1  # raise it when the rows, which all image experiments share, change their meaning
 
 
 def denoiser(study: str, seed: int, task: Mapping, runs: Path) -> Denoiser:
@@ -140,28 +144,19 @@ def place(study: str, runs: Path | None = None, seeds: Sequence[int] | None = No
 
 
 def measure_all(study: str, arms: Iterable[Mapping], firsts: Sequence[int] = SELECT, *, runs: Path | None = None,
-                seeds: Sequence[int] | None = None, workers: int | None = None, minutes: float | None = None,
-                desc: str = "") -> list[dict]:  # fmt: skip
+                seeds: Sequence[int] | None = None, store: Store | None = None, workers: int | None = None,
+                minutes: float | None = None, desc: str = "") -> list[dict]:  # fmt: skip
     """`measure` for every arm, training seed and set of noise seeds. Rows are kept in the folder of the runs and made only once,
-    whichever figure asks. minutes: raises Unfinished after so long."""
+    whichever figure asks. store: notes which rows were used, and from which file rows are adopted. minutes: raises
+    Unfinished after so long."""
     begin, runs, plan = time.monotonic(), place(study, runs, seeds), STUDIES[study]
     arms = list({repr(a): a for a in map(plain, arms)}.values())
     version = yardstick(study, runs).extractor.version  # made here, so that the workers find it
-    common = dict(study=study, runs=str(runs))
-    tasks = [
-        dict(**common, seed=s, first=f, **a)
-        for s in (plan.seeds if seeds is None else seeds)
-        for f in firsts
-        for a in arms
-    ]
-    settings = dict(config=record(plan), count=plan.count, steps=plan.steps, features=version)
-    if device().type == "cuda":
-        workers = 0
-    options = dict(store=runs / "rows.jsonl", settings=settings, workers=workers, desc=desc)
-    chunk = len(tasks) if minutes is None else 4 * max(workers or 1, 1)
-    for end in range(chunk, len(tasks), chunk):
-        run_rows(measure, tasks[:end], **options)
-        if time.monotonic() - begin > 60 * minutes:
-            raise Unfinished(f"{end} of {len(tasks)} rows: the same command goes on from here")
-    rows = run_rows(measure, tasks, **options)
-    return [{k: v for k, v in row.items() if k not in common} for row in rows]
+    tasks = [dict(seed=s, first=f, **a) for s in (plan.seeds if seeds is None else seeds) for f in firsts for a in arms]
+    return run_rows(
+        measure, tasks, shared=dict(study=study, runs=str(runs)),
+        store=dataclasses.replace(store or Store(runs), path=runs / "images", version=VERSION),
+        settings=dict(data=plan.data, config=record(plan), count=plan.count, steps=plan.steps, features=version),
+        device=device_name(device()), workers=0 if device().type == "cuda" else workers,
+        late=lambda: minutes is not None and time.monotonic() - begin > 60 * minutes, desc=desc,
+    )  # fmt: skip

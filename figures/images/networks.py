@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 
 from figures.engine.plots import panels
 from figures.engine.result import Result
-from figures.images import settings, study
+from figures.images import measure, settings, study
 from figures.images.measure import measure_all
 from figures.images.plots import COLOURS, curve, floor
 from figures.images.points import about, point
@@ -19,6 +19,7 @@ COST, NEEDS = (
     "25 min (digits), 80 min (fashion-16); the others need a GPU",
     "the data set; trains all networks of the image study into runs/images",
 )
+VERSION = measure.VERSION
 FAST = dict(data="tiny")
 
 
@@ -27,7 +28,9 @@ def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None)
     plan = STUDIES[data]
     if data != "tiny" and any(study.missing(plan, runs or study.RUNS / data)):
         study.train(plan, runs or study.RUNS / data, minutes=minutes, workers=workers)
-    rows = measure_all(data, settings.networks(), runs=runs, workers=workers, minutes=minutes, desc="networks")
+    rows = measure_all(
+        data, settings.networks(), runs=runs, store=store, workers=workers, minutes=minutes, desc="networks"
+    )
     numbers = about(data, SELECT, runs)
     numbers["recipe"] = study.record(plan)
     numbers["points"] = [point(rows, task) for task in settings.networks()]

@@ -13,7 +13,7 @@ from edm.metrics import paired_difference
 from figures.engine.halving import successive_halving
 from figures.engine.plots import panels
 from figures.engine.result import Result
-from figures.images import table1
+from figures.images import measure, table1
 from figures.images.measure import measure_all
 from figures.images.plots import COLOURS
 from figures.images.points import about, point, setting_of
@@ -22,6 +22,7 @@ from figures.images.study import STUDIES
 from toy2d import plots
 
 COST, NEEDS = "3 min after table1", "the networks of `python -m figures images`"
+VERSION = measure.VERSION
 FAST = dict(data="tiny")
 KEEP = 0.2
 KEY = "frechet_distance"
@@ -29,7 +30,7 @@ KEY = "frechet_distance"
 
 def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
     """Search and grid are done for each training seed on its own, as by somebody who has one run of each network."""
-    plan, options = STUDIES[data], dict(runs=runs, workers=workers, minutes=minutes)
+    plan, options = STUDIES[data], dict(runs=runs, store=store, workers=workers, minutes=minutes)
     named = table1.candidates()
     arms = [task for name, tasks in named.items() if not name.startswith(table1.NO_LABELS) for task in tasks]
     rows = measure_all(data, arms, desc="grid", **options)

@@ -23,7 +23,7 @@ import torch
 from edm import data as image_data
 from edm import models, network
 from edm.presets import PAIRS
-from edm.storage.rows import compute
+from edm.storage.rows import Unfinished, compute
 from edm.train import Config
 from edm.training import snapshots
 from edm.training.distributed import World
@@ -31,10 +31,6 @@ from edm.training.run import as_json, train_in_folder
 
 SIZES = ("main", "guide", "xs")
 RUNS = Path("runs/images")
-
-
-class Unfinished(Exception):
-    """Training was stopped by a time limit; the same call goes on from there."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ def train(study: Study, runs: Path = RUNS, *, minutes: float | None = None, comp
     common = dict(study=study, runs=runs, minutes=minutes, begin=time.time(), compile=compile)
     tasks = [dict(**common, size=size, seed=seed) for seed in study.seeds for size in SIZES]
     done = compute(train_run, tasks, os.cpu_count() if workers is None else workers)
-    for task, complete in done:
+    for task, complete, _ in done:
         if not complete:
             done.close()  # ends the other processes
             raise Unfinished(

@@ -14,7 +14,7 @@ from edm.storage.atomic import write_atomic
 from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
 from figures.engine.tables import difference_text, markdown
-from figures.images import settings
+from figures.images import measure, settings
 from figures.images.measure import measure_all
 from figures.images.plots import floor
 from figures.images.points import TITLES, about, against, best, mean, point, setting_of
@@ -22,6 +22,7 @@ from figures.images.settings import REPORT, SELECT
 from toy2d import plots
 
 COST, NEEDS = "15 min (digits), 25 min (fashion-16) after fig3 and fig7", "the networks of `python -m figures images`"
+VERSION = measure.VERSION
 FAST = dict(data="tiny")
 SHOWN = (
     "frechet_distance",
@@ -64,7 +65,7 @@ def candidates() -> dict[str, list[dict]]:
 
 
 def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
-    options = dict(runs=runs, workers=workers, minutes=minutes)
+    options = dict(runs=runs, store=store, workers=workers, minutes=minutes)
     arms = candidates()
     rows = measure_all(data, [a for tasks in arms.values() for a in tasks], desc="table 1, choosing", **options)
     chosen = {name: best([point(rows, task) for task in tasks]) for name, tasks in arms.items()}

@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from figures.engine import tables
+
 DPI = 90
 COLOURS = 128  # of a stored picture: a quarter of the bytes
 
@@ -61,10 +63,7 @@ def plain(markdown: str) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Rows of cells under a header. Raises ValueError for a row of another length."""
-    if wrong := [row for row in rows if len(row) != len(header)]:
-        raise ValueError(f"{len(header)} columns, but a row of {len(wrong[0])}: {wrong[0]}")
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (header, *rows)]
-    say("\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]))
+    say(tables.markdown(header, rows).rstrip())
 
 
 def spread(values: Sequence[float], form: str = ".3g") -> str:

@@ -25,6 +25,7 @@ from toy2d.paired import AUTOGUIDANCE_W, CFG_W, draw_start
 ARMS = ("none", "cfg", "autoguidance")
 NORMALISER_PIXELS = 500  # 0.005 a pixel: half of SIGMA_END
 COST, NEEDS = "4 min", "the shipped 2D models"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=32, pixels=12, seeds=[0, 1], normaliser_pixels=60)
 
 

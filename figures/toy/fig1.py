@@ -11,6 +11,7 @@ from toy2d.paired import AUTOGUIDANCE_W, CFG_W, TRUNCATION, draw_start, paper_ar
 CENTRE, HALF_WIDTH = (0.30, 0.30), 1.2
 PANELS = ("exact", "none", "cfg", "truncation", "autoguidance")
 COST, NEEDS = "70 s", "the shipped 2D models"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=256, pixels=60)
 
 

@@ -8,6 +8,7 @@ one number, 46 of the 54 guides are best at weight 1 (`w_misplaced`), and the ma
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -19,7 +20,7 @@ from safetensors.torch import save
 from edm.guidance import guide
 from edm.metrics import paired_difference
 from edm.storage.atomic import write_atomic
-from edm.storage.rows import run_rows
+from edm.storage.rows import Store, run_rows
 from figures.engine.result import OUT, Result
 from toy2d import metrics, plots, pretrained
 from toy2d.fractal import fractal
@@ -28,6 +29,7 @@ from toy2d.paired import draw_start, measure, run
 from toy2d.train import train_tracked
 
 COST, NEEDS = "14 min", "the shipped 2D models; trains guides for 10 min of these"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=128, seeds=[0, 1], hidden=(8, 16), lengths=(32, 64), emas=(0.05,), weights=(1.0, 2.0), batch=128)
 
 HIDDEN = (16, 32, 64)
@@ -41,9 +43,11 @@ KEYS = ("outliers_99", "branch_tv", "leaves_lost", "misplaced", "diverged")
 PREFIXES = (32, 64, 128, 256, 512, 1024, 2048)  # numbers of samples at which `figures.toy.search` may look
 
 
-def train_guide(seed: int, hidden: int, lengths: list[int], emas: list[float], batch: int, file: str) -> dict:
-    """Train a guide and keep its averages at every length in `file`, if it is not there yet."""
-    if not Path(file).exists():
+def train_guide(
+    seed: int, hidden: int, lengths: list[int], emas: list[float], batch: int, file: str, home: str
+) -> dict:
+    """Train a guide and keep its averages at every length in `file` of the folder `home`, if it is not there yet."""
+    if not Path(home, file).exists():
         every = min(lengths)
         trained = train_tracked(
             seed, stored=emas, hidden=hidden, iterations=max(lengths), batch=batch, snapshot_every=every,
@@ -55,16 +59,16 @@ def train_guide(seed: int, hidden: int, lengths: list[int], emas: list[float], b
             for ema in emas
             for name, value in trained.snapshots[length, ema].items()
         }
-        write_atomic(file, save(tensors))
+        write_atomic(Path(home, file), save(tensors))
     return {}
 
 
-def guide_file(home: Path, seed: int, hidden: int, lengths, batch: int) -> Path:
-    """Where the guides of this width for the main model of a training seed lie."""
-    return home / f"design-{hidden}-{max(lengths)}-{batch}-{seed}.safetensors"
+def guide_file(seed: int, hidden: int, lengths: Sequence[int], batch: int) -> str:
+    """Name of the file with the guides of this width for the main model of a training seed."""
+    return f"design-{hidden}-{max(lengths)}-{batch}-{seed}.safetensors"
 
 
-def load_guide(file: str, hidden: int, length: int, ema: float) -> LogDensityMLP:
+def load_guide(file: Path, hidden: int, length: int, ema: float) -> LogDensityMLP:
     """The guide in a file of `train_guide` that has this length of training and width of average."""
     model, prefix = LogDensityMLP(hidden), f"{length}/{ema:g}/"
     with safe_open(file, framework="pt") as stored:
@@ -74,11 +78,12 @@ def load_guide(file: str, hidden: int, length: int, ema: float) -> LogDensityMLP
 
 
 @torch.no_grad()
-def row(seed: int, noise_seed: int, n: int, weight: float, file: str, folder: str, hidden=0, length=0, ema=0.0) -> dict:
+def row(seed: int, noise_seed: int, n: int, weight: float, file: str, hidden: int = 0, length: int = 0, ema: float = 0.0, *,
+        home: str, folder: str) -> dict:  # fmt: skip
     """Numbers of one guided run, and the misplaced mass of its first samples alone."""
     denoiser = pretrained.load("main", seed, folder)
     if weight != 1:
-        denoiser = guide(denoiser, load_guide(file, hidden, length, ema), weight)
+        denoiser = guide(denoiser, load_guide(Path(home, file), hidden, length, ema), weight)
     samples = run(denoiser, draw_start(n, noise_seed))
     first = {str(k): metrics.misplaced(samples[:k], fractal("A")) for k in PREFIXES if k <= n}
     numbers = measure(samples)
@@ -87,28 +92,30 @@ def row(seed: int, noise_seed: int, n: int, weight: float, file: str, folder: st
 
 def compute(
     noise_seed=0, folder=pretrained.FOLDER, *, seeds=(0, 1, 2, 3), n=2048, hidden=HIDDEN, lengths=LENGTHS, emas=EMAS,
-    weights=WEIGHTS, batch=4096, store: Path | None = None, workers=None,
+    weights=WEIGHTS, batch=4096, store: Store | None = None, workers=None,
 ) -> Result:  # fmt: skip
     """seeds: training seeds of the main models. n: samples of every run."""
-    home = (store.parent if store else OUT) / "checkpoints"
-    files = {(s, h): str(guide_file(home, s, h, lengths, batch)) for s in seeds for h in hidden}
+    home = str((store.path.parent if store else OUT) / "checkpoints")
+    files = {(s, h): guide_file(s, h, lengths, batch) for s in seeds for h in hidden}
     runs = [
         dict(seed=s + GUIDE_SEED, hidden=h, lengths=sorted(lengths), emas=list(emas), batch=batch, file=file)
         for (s, h), file in sorted(files.items(), key=lambda item: -item[0][1])
     ]
-    run_rows(train_guide, runs, workers=workers, desc="guides")
+    run_rows(train_guide, runs, shared=dict(home=home), workers=workers, desc="guides")
     guides = [dict(hidden=h, length=t, ema=e) for h in hidden for t in lengths for e in emas]
 
     def tasks(noise: int, arms) -> list[dict]:
-        common = dict(noise_seed=noise, n=n, folder=str(folder))
+        common = dict(noise_seed=noise, n=n)
         return [
             dict(seed=s, weight=w, file=files[s, g["hidden"]] if g else "", **common, **g)
             for g, w in arms
             for s in seeds
         ]
 
+    models = dict(shared=dict(home=home, folder=str(folder)), settings=dict(models=pretrained.identity(folder)))
+
     def measured(noise: int, arms, desc: str) -> list[list[dict]]:  # [arms][seeds]
-        rows = run_rows(row, tasks(noise, arms), store=store, workers=workers, desc=desc)
+        rows = run_rows(row, tasks(noise, arms), **models, store=store, workers=workers, desc=desc)
         return [rows[i : i + len(seeds)] for i in range(0, len(rows), len(seeds))]
 
     unguided = ({}, 1.0)

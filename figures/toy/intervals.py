@@ -3,19 +3,18 @@
 The halves are apart, but the grid itself is not blind: `seeds` had shown on all training seeds that guidance helps at low noise.
 """
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 
 from edm.guidance import guide
 from edm.metrics import paired_difference
-from edm.storage.rows import run_rows
+from edm.storage.rows import Store, run_rows
 from figures.engine.result import Result
 from toy2d import metrics, plots, pretrained
 from toy2d.paired import draw_start, measure, run
 
 COST, NEEDS = "70 s", "the shipped 2D models"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=128, seeds=[0, 1, 2, 3], intervals=((0.0, 0.1),), weights=(2.0,))
 
 KINDS = {"guide": "smaller, less trained guide", "early": "less trained guide, same run"}
@@ -33,19 +32,16 @@ def row(kind: str, weight: float, interval: list[float], seed: int, n: int, nois
 
 def compute(
     noise_seed=0, folder=pretrained.FOLDER, *, seeds=None, n=2048, intervals=INTERVALS, weights=WEIGHTS,
-    store: Path | None = None, workers=None,
+    store: Store | None = None, workers=None,
 ) -> Result:  # fmt: skip
     """seeds: training seeds (default: all in `folder`); the first half chooses, the second half reports."""
     seeds = pretrained.seeds(folder) if seeds is None else list(seeds)
     if len(seeds) < 4:
         raise ValueError(f"need four training seeds or more in {folder}, found {seeds}: `python -m toy2d train --all`")
     arms = [("guide", 1.0, (0.0, 1.0))] + [(kind, w, i) for kind in KINDS for i in intervals for w in weights]
-    tasks = [
-        dict(kind=k, weight=w, interval=i, seed=s, n=n, noise_seed=noise_seed, folder=str(folder))
-        for k, w, i in arms
-        for s in seeds
-    ]
-    rows = run_rows(row, tasks, store=store, workers=workers, desc="intervals")
+    tasks = [dict(kind=k, weight=w, interval=i, seed=s, n=n, noise_seed=noise_seed) for k, w, i in arms for s in seeds]
+    models = dict(shared=dict(folder=str(folder)), settings=dict(models=pretrained.identity(folder)))
+    rows = run_rows(row, tasks, **models, store=store, workers=workers, desc="intervals")
     per_arm = [rows[i : i + len(seeds)] for i in range(0, len(rows), len(seeds))]
     none, half = per_arm[0], len(seeds) // 2
     cells = []

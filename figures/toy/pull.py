@@ -10,6 +10,7 @@ from figures.toy import fig2, fig9
 from toy2d import plots, pretrained
 
 COST, NEEDS = "15 s", "the shipped 2D models"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(seeds=[0, 1], n=2**11, n_pull=128)
 
 ARMS = ("exact", "none", "cfg", "autoguidance")
@@ -25,8 +26,9 @@ def row(seed: int, n: int, n_pull: int, folder: str) -> dict:
 def compute(folder=pretrained.FOLDER, *, seeds=None, n=2**15, n_pull=2**13, store=None, workers=None) -> Result:
     """seeds: training seeds (default: all in `folder`). n: true samples at sigma = 0.03; n_pull: at each level of figure 9."""
     seeds = pretrained.seeds(folder) if seeds is None else list(seeds)
-    tasks = [dict(seed=s, n=n, n_pull=n_pull, folder=str(folder)) for s in seeds]
-    rows = run_rows(row, tasks, store=store, workers=workers, desc="pull")
+    tasks = [dict(seed=s, n=n, n_pull=n_pull) for s in seeds]
+    models = dict(shared=dict(folder=str(folder)), settings=dict(models=pretrained.identity(folder)))
+    rows = run_rows(row, tasks, **models, store=store, workers=workers, desc="pull")
     outliers = {arm: [r["ends"][arm]["outliers_99"] for r in rows] for arm in ARMS}
     return Result({
         "seeds": seeds, "n": n, "n_pull": n_pull, "sigmas": fig9.SIGMAS, "followed": [r["followed"] for r in rows],

@@ -16,6 +16,7 @@ from edm.metrics import paired_difference
 from edm.sampler import sample, sigma_steps
 from edm.storage.atomic import write_atomic
 from edm.storage.rows import run_rows
+from figures.engine import tables
 from figures.engine.result import OUT, Result
 from figures.engine.tables import difference_text
 from toy2d import metrics, plots, pretrained
@@ -25,6 +26,7 @@ from toy2d.paired import AUTOGUIDANCE_W, SIGMA_MAX, STEPS, draw_start, measure
 from toy2d.train import train
 
 COST, NEEDS = "7 min", "the shipped 2D models; trains 96 small ones"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(names=("baseline", "denoising target"), seeds=[0, 1], more=[0, 1], shipped=[0, 1], shrink=64, n=128)
 
 MAIN = dict(hidden=64, iterations=2048, batch=512)  # a quarter of the shipped main model's cost, and 1/8 of its batch
@@ -95,18 +97,18 @@ def compute(noise_seed=0, *, seeds=(0, 1, 2), more=(0, 1, 2, 3, 4, 5), shipped=N
     """seeds: training seeds of each setting; more: of those in MORE_SEEDS; shipped: of the shipped pairs (default: all).
 
     Training seed s is sampled from the points of noise seed noise_seed + s. The trained models are kept in checkpoints/
-    beside `store`.
+    beside the rows of `store`.
     """
-    checkpoints = (OUT if store is None else Path(store).parent) / "checkpoints"
+    checkpoints = (store.path.parent if store else OUT) / "checkpoints"
     shipped = pretrained.seeds() if shipped is None else list(shipped)
-    shared = dict(n=n, noise_seed=noise_seed)
+    noise = dict(n=n, noise_seed=noise_seed)
     tasks = [
-        dict(setting=name, seed=s, folder=str(checkpoints), shrink=shrink, **shared)
+        dict(setting=name, seed=s, shrink=shrink, **noise)
         for name in names
         for s in (more if name in MORE_SEEDS else seeds)
     ]
-    started = [dict(sigma_max=level, seed=s, **shared) for level in STARTS for s in shipped]
-    rows = run_rows(row, tasks, store=store, workers=workers, desc="claims")
+    started = [dict(sigma_max=level, seed=s, **noise) for level in STARTS for s in shipped]
+    rows = run_rows(row, tasks, shared=dict(folder=str(checkpoints)), store=store, workers=workers, desc="claims")
     starts = run_rows(start_row, started, store=store, workers=workers, desc="starts")
 
     numbers = {
@@ -157,7 +159,7 @@ def markdown(numbers: dict) -> str:
     """One row a setting: without guidance, and paired changes at w = 2 and w = 3 with 95 % intervals."""
     header = ["setting", "seeds", "outliers, w = 1", "branch TV, w = 1"]
     header += [f"Δ {what}, w = {w}" for w in (2, 3) for what in ("outliers", "branch TV")] + ["flown off, w = 3"]
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    rows = []
     for name, s in numbers["settings"].items():
         plain, d = s["arms"]["1"], s["difference"]
         cells = [
@@ -168,8 +170,8 @@ def markdown(numbers: dict) -> str:
         ]
         for w in ("2", "3"):
             cells += [difference_text(d[w]["outliers_99"], "+.1%"), difference_text(d[w]["branch_tv"], "+.3f")]
-        lines.append("| " + " | ".join(map(str, [*cells, f"{np.mean(s['arms']['3']['diverged']):.2%}"])) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append([*cells, f"{np.mean(s['arms']['3']['diverged']):.2%}"])
+    return tables.markdown(header, rows)
 
 
 def extras(result: Result, out: Path) -> None:

@@ -11,13 +11,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from edm.metrics import paired_difference
-from edm.storage.rows import run_rows
+from edm.storage.rows import Store, run_rows
 from figures.engine.halving import successive_halving
 from figures.engine.result import GALLERY, OUT, Result, load_result
 from figures.toy import guide_design
 from toy2d import plots, pretrained
 
 COST, NEEDS = "1 min", "the result and the guides of `design`, else that in the gallery, and 10 min to train"
+VERSION = 1  # raise it when rows or results change their meaning; the rows are those of `guide_design.row`
 FAST = dict(fresh=())  # no fresh noise: nothing is sampled, so no guides are needed
 
 COUNTS = (64, 256, 1024, 2048)  # samples a candidate in each round
@@ -25,9 +26,9 @@ KEEP = 0.25
 FRESH = tuple(range(2000, 2008))  # noise seeds on which search and grid are compared
 
 
-def compute(folder=pretrained.FOLDER, *, fresh=FRESH, n=4096, store: Path | None = None, workers=None) -> Result:
+def compute(folder=pretrained.FOLDER, *, fresh=FRESH, n=4096, store: Store | None = None, workers=None) -> Result:
     """fresh: noise seeds of the comparison, n samples each."""
-    out = store.parent if store else OUT
+    out = store.path.parent if store else OUT
     found_in = out if (out / "guide_design.json").exists() else GALLERY
     studied = load_result("guide_design", found_in).numbers
     grid, seeds = studied["grid"], studied["seeds"]
@@ -62,18 +63,17 @@ def compare(numbers: dict, studied: dict, home: Path, folder: str, fresh, n: int
         for arm in ({"w": 1.0}, search["found"], search["grid_best"]):
             file = ""
             if arm["w"] != 1:
-                file = str(guide_design.guide_file(home, seed, arm["hidden"], lengths, batch))
+                file = guide_design.guide_file(seed, arm["hidden"], lengths, batch)
                 run = dict(
                     seed=seed + guide_design.GUIDE_SEED, hidden=arm["hidden"], lengths=lengths, emas=emas, batch=batch
                 )
                 training[file] = run | {"file": file}
             options = {k: v for k, v in arm.items() if k != "w"}
-            tasks += [
-                dict(seed=seed, noise_seed=noise, n=n, weight=arm["w"], file=file, folder=folder, **options)
-                for noise in fresh
-            ]
-    run_rows(guide_design.train_guide, list(training.values()), workers=workers, desc="guides")
-    rows = iter(run_rows(guide_design.row, tasks, store=store, workers=workers, desc="fresh noise"))
+            tasks += [dict(seed=seed, noise_seed=noise, n=n, weight=arm["w"], file=file, **options) for noise in fresh]
+    home = dict(home=str(home))
+    run_rows(guide_design.train_guide, list(training.values()), shared=home, workers=workers, desc="guides")
+    models = dict(shared=dict(folder=folder, **home), settings=dict(models=pretrained.identity(folder)))
+    rows = iter(run_rows(guide_design.row, tasks, **models, store=store, workers=workers, desc="fresh noise"))
     for search in numbers["searches"]:
         none, found, best = ([next(rows)["misplaced"] for _ in fresh] for _ in range(3))
         search |= {

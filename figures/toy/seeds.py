@@ -15,12 +15,14 @@ from edm.guidance import guide, truncate
 from edm.metrics import paired_difference
 from edm.storage.atomic import write_atomic
 from edm.storage.rows import run_rows
+from figures.engine import tables
 from figures.engine.result import Result
-from figures.engine.tables import difference_text
+from figures.engine.tables import difference_text, minus
 from toy2d import metrics, plots, pretrained
 from toy2d.paired import draw_start, measure, run
 
 COST, NEEDS = "6 min", "the shipped 2D models"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=256, seeds=[0, 1], weights=(2.0,))
 
 INTERVAL = (0.01, 0.5)
@@ -97,11 +99,12 @@ def compute(
     for family, f in FAMILIES.items():
         arms |= {f"{family} {w:g}": (family, w) for w in (weights if f.kind else FACTORS)}
     tasks = [
-        dict(family=family, weight=w, seed=s, seeds=seeds, n=n, noise_seed=noise_seed, folder=str(folder))
+        dict(family=family, weight=w, seed=s, seeds=seeds, n=n, noise_seed=noise_seed)
         for s in seeds
         for family, w in arms.values()
     ]
-    rows = run_rows(row, tasks, store=store, workers=workers, desc="seeds")
+    models = dict(shared=dict(folder=str(folder)), settings=dict(models=pretrained.identity(folder)))
+    rows = run_rows(row, tasks, **models, store=store, workers=workers, desc="seeds")
     found = {(r["family"], r["weight"], r["seed"]): r for r in rows}
     runs = {name: {key: [found[*arm, s][key] for s in seeds] for key in METRICS} for name, arm in arms.items()}
     floor = metrics.floor(n)
@@ -147,9 +150,8 @@ def markdown(numbers: dict, arms: Sequence[str] = TABLE, keys: Sequence[str] = t
     """The table: mean ± standard deviation over training seeds; Δ: paired difference to no guidance, 95 % interval."""
     changes = [key for key in ("outliers_99", "branch_tv", "misplaced") if key in keys]
     header = ["", *(METRICS[key][0] for key in keys), *(f"Δ {METRICS[key][0]}" for key in changes)]
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    floor = [format(numbers["floor"][key], METRICS[key][1]) for key in keys]
-    lines.append("| " + " | ".join(["true samples (floor)", *floor, *[""] * len(changes)]) + " |")
+    floor = [minus(format(numbers["floor"][key], METRICS[key][1])) for key in keys]
+    rows = [["true samples (floor)", *floor, *[""] * len(changes)]]
     for name in (name for name in arms if name in numbers["runs"]):
         cells = [label(name)]
         for key in keys:
@@ -158,8 +160,8 @@ def markdown(numbers: dict, arms: Sequence[str] = TABLE, keys: Sequence[str] = t
         for key in changes:
             form = "+" + METRICS[key][1]
             cells.append("" if name == "none" else difference_text(numbers["difference"][name][key], form))
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines).replace("-", "−").replace("−−−", "---") + "\n"
+        rows.append([minus(cell) for cell in cells])
+    return tables.markdown(header, rows)
 
 
 def short(numbers: dict) -> str:

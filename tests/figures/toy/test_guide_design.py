@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from edm.guidance import guide
+from edm.storage.rows import Store
 from figures.toy import guide_design
 from toy2d import pretrained
 from toy2d.paired import draw_start, measure, run
@@ -15,14 +16,13 @@ SMALL = dict(n=128, seeds=[0, 1], hidden=(8,), lengths=(32, 64), emas=(0.05, 0.1
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("design")
-    store = folder / "guide_design.rows.jsonl"
-    return guide_design.compute(**SMALL, store=store, workers=0).numbers, folder
+    return guide_design.compute(**SMALL, store=Store(folder / "guide_design"), workers=0).numbers, folder
 
 
 def test_a_snapshot_is_the_run_of_that_length(made):
     _, folder = made
-    file = guide_design.guide_file(folder / "checkpoints", 1, 8, SMALL["lengths"], 128)
-    stored = guide_design.load_guide(str(file), 8, 32, 0.10)
+    file = folder / "checkpoints" / guide_design.guide_file(1, 8, SMALL["lengths"], 128)
+    stored = guide_design.load_guide(file, 8, 32, 0.10)
     short = train_tracked(1 + guide_design.GUIDE_SEED, (0.10,), hidden=8, iterations=32, batch=128)
     for name, value in short.tracked[0.10].items():
         assert torch.equal(stored.state_dict()[name], value)
@@ -35,8 +35,8 @@ def test_every_cell_is_its_guide_at_its_best_weight(made):
     if cell["w"] == 1:
         assert cell["change"]["misplaced"]["mean"] == 0
     grid = next(g for g in numbers["grid"] if g.get("length") == 64 and g["ema"] == 0.05 and g["w"] == 2.0)
-    file = guide_design.guide_file(folder / "checkpoints", 0, 8, SMALL["lengths"], 128)
-    denoiser = guide(pretrained.load("main", 0), guide_design.load_guide(str(file), 8, 64, 0.05), 2.0)
+    file = folder / "checkpoints" / guide_design.guide_file(0, 8, SMALL["lengths"], 128)
+    denoiser = guide(pretrained.load("main", 0), guide_design.load_guide(file, 8, 64, 0.05), 2.0)
     assert grid["first"][0]["128"] == pytest.approx(measure(run(denoiser, draw_start(128, 0)))["misplaced"], abs=1e-5)
     assert numbers["report_noise_seed"] != numbers["noise_seed"]
 
@@ -45,5 +45,5 @@ def test_an_interrupted_study_trains_and_samples_nothing_twice(made, monkeypatch
     numbers, folder = made
     monkeypatch.setattr(guide_design, "train_tracked", None)
     monkeypatch.setattr(guide_design, "run", None)
-    again = guide_design.compute(**SMALL, store=folder / "guide_design.rows.jsonl", workers=0).numbers
+    again = guide_design.compute(**SMALL, store=Store(folder / "guide_design"), workers=0).numbers
     assert again["cells"] == numbers["cells"]
