@@ -6,7 +6,6 @@ it removes errors that two models share in kind.
 
 import math
 
-import torch
 from torch import Tensor
 
 from edm.denoiser import Denoiser, expand_sigma
@@ -32,7 +31,7 @@ def raise_noise(denoiser: Denoiser, factor: float, generator: Generators = None)
     def noisier(x: Tensor, sigma: float | Tensor, labels: Tensor | None = None) -> Tensor:
         noise = randn(x.shape[0], x.shape[1:], generator, dtype=x.dtype, device=x.device)
         added = math.sqrt(factor**2 - 1) * expand_sigma(sigma, x) * noise
-        return denoiser(x + added, factor * torch.as_tensor(sigma), labels)
+        return denoiser(x + added, factor * sigma, labels)
 
     return noisier
 

@@ -34,6 +34,7 @@ from tqdm import tqdm
 
 from edm import data
 from edm.storage.atomic import write_atomic
+from edm.training.counter import torch_seeded
 
 log = logging.getLogger(__name__)
 
@@ -121,8 +122,7 @@ def train_classifier(
     train: data.ImageSet, *, seed: int = 0, epochs: int, device: torch.device | str = "cpu", batch_size: int = 128
 ) -> Classifier:
     """A classifier of these images, in evaluation mode; on a CPU the same seed gives the same weights, to the bit."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch_seeded(seed):
         model = Classifier(train.channels, train.resolution, train.num_classes).to(device)
     steps = math.ceil(epochs * len(train) / batch_size)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.05)

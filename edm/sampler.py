@@ -126,7 +126,9 @@ def sample(
 
     Returns the final state [N, ...], or with trajectory=True every state, [len(sigmas), N, ...].
     """
-    states = []
+    states: list[Tensor] = []
     for step in heun_steps(denoiser, x, sigmas, labels, churn=churn, generator=generator):
-        states = [*states, step.x] if trajectory else [step.x]
+        if not trajectory:
+            states.clear()
+        states.append(step.x)
     return torch.stack(states) if trajectory else states[0]

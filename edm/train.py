@@ -5,6 +5,7 @@ the seed and of the positions of its images in the run, so the state after k ima
 interrupted, nor (but for rounding, and dropout's masks) on the number of processes.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from edm.training import counter
 from edm.training.distributed import World
 
 STREAMS = {"sigma": 0, "noise": 1, "label": 2, "dropout": 3}  # of `edm.training.counter`, one for each use
+
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,24 @@ class Config:
     snapshot: int = 8 * 2**20  # images between stored averages
     precision: str = "float32"  # of the network: float32, bfloat16 or float16 (the latter two for GPUs)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained, with a ValueError that names the field and its value."""
+        above_0 = (lambda v: 0 < v < math.inf, "a number above 0")
+        whole = (lambda v: isinstance(v, int) and v > 0, "a whole number above 0")
+        rules = {
+            **dict.fromkeys(("images", "batch", "snapshot"), whole),
+            **dict.fromkeys(("lr", "lr_ref", "P_std"), above_0),
+            "lr_ramp": (lambda v: 0 <= v < math.inf, "a number of images, 0 for no warm-up"),
+            "P_mean": (math.isfinite, "a finite number"),
+            "label_dropout": (lambda v: 0 <= v <= 1, "a share between 0 and 1"),
+            "ema_stds": (lambda v: v and all(0 < std < 0.29 for std in v), "one width or more, each in (0, 0.29)"),
+            "precision": (lambda v: v in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+            "seed": (lambda v: isinstance(v, int) and 0 <= v < 2**63, "a whole number from 0 to 2^63 - 1"),
+        }
+        for name, (holds, wanted) in rules.items():
+            if not holds(value := getattr(self, name)):
+                raise ValueError(f"{name} must be {wanted}, got {value!r}")
 
 
 def learning_rate(config: Config, images: int) -> float:
@@ -65,11 +86,11 @@ class Training:
     """What changes during training: the network, its averages, the optimiser, and how many images it has seen."""
 
     def __init__(self, config: Config, image_set: data.ImageSet, device: torch.device | str = "cpu"):
-        torch.manual_seed(config.seed)
         shape = dict(
             img_resolution=image_set.resolution, img_channels=image_set.channels, label_dim=image_set.num_classes
         )
-        denoiser = EDM2Denoiser(**{**config.network, **shape, "dtype": getattr(torch, config.precision)})
+        with counter.torch_seeded(config.seed):
+            denoiser = EDM2Denoiser(**{**config.network, **shape, "dtype": getattr(torch, config.precision)})
         self.config, self.images, self.device = config, 0, torch.device(device)
         self.denoiser = denoiser.to(self.device, memory_format=torch.channels_last).train()
         self.ema = PowerEMA(self.denoiser, config.ema_stds)
@@ -137,7 +158,7 @@ def steps(training: Training, image_set: data.ImageSet, *, world: World | None =
     if config.batch % world.size or share % micro:
         raise ValueError(
             f"batch {config.batch} must be a multiple of processes x micro-batch = {world.size} x {micro}: "
-            "change --batch or --micro-batch"
+            "change batch or micro_batch"
         )
     module = TrainingLoss(training.denoiser)
     if compile:
@@ -158,9 +179,10 @@ def steps(training: Training, image_set: data.ImageSet, *, world: World | None =
         for start in range(0, share, micro):
             part, last = slice(start, start + micro), start + micro == share
             first = torch.tensor([training.images + world.rank * share + start])
-            torch.manual_seed(int(counter.bits(config.seed, STREAMS["dropout"], first)))
+            masks = int(counter.bits(config.seed, STREAMS["dropout"], first))
             with nullcontext() if last or world.size == 1 else parallel.no_sync():
-                loss = parallel(images[part], sigma[part], noise[part], labels[part])  # [n, C, H, W]
+                with counter.torch_seeded(masks, training.device):
+                    loss = parallel(images[part], sigma[part], noise[part], labels[part])  # [n, C, H, W]
                 # Sum over pixels, mean over the whole batch; DDP averages over processes, hence its size.
                 (loss.sum() * (world.size / config.batch)).backward()
             losses.append(loss.detach().mean(dim=(1, 2, 3)))

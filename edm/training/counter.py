@@ -8,7 +8,8 @@ device.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -48,3 +49,18 @@ def normal(seed: int, stream: int, positions: Tensor, shape: Sequence[int] = ())
     z = bits(seed, stream, positions, shape)
     radius = torch.log((_shift(z, 32).double() + 0.5) * 2**-32).mul(-2).sqrt()
     return (radius * torch.cos((z & 0xFFFFFFFF).double() * (2 * math.pi * 2**-32))).float()
+
+
+@contextmanager
+def torch_seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Inside this block PyTorch's own generators, of the CPU and of `device`, start from the seed.
+
+    Initial weights and dropout draw from those generators and take no other. After the block they go on as if it had not been,
+    so random numbers of the calling program stay random.
+    """
+    device = torch.device(device)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(torch.Generator(device).manual_seed(seed).get_state(), device)
+        yield

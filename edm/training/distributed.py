@@ -41,7 +41,7 @@ def join(device: str | None = None) -> World:
     """
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {device!r}: no CUDA GPU is visible to PyTorch; use --device cpu")
+        raise ValueError(f"device {device!r}: no CUDA GPU is visible to PyTorch; choose 'cpu'")
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
         return World(device=chosen)

@@ -56,7 +56,8 @@ def train_in_folder(
         write_json(folder / "config.json", as_json(config))
         for leftover in folder.glob("*.tmp"):  # of a process that was killed while it wrote
             leftover.unlink()
-    checkpoint_every, grid_every = checkpoint_every or config.images // 20, grid_every or config.images // 4
+    checkpoint_every = checkpoint_every or max(config.images // 20, 1)
+    grid_every = grid_every or max(config.images // 4, 1)
     begin = time.monotonic()
     log = Log(folder / "log.jsonl", training.images, world)
     bar = tqdm(total=config.images, initial=training.images, unit="img", unit_scale=True, desc=folder.name,
@@ -100,7 +101,7 @@ def resume(folder: Path, training: Training, say: Callable[[str], object]) -> No
         different = [k for k in config if k != "images" and stored.get(k) != config[k]]
         if different:
             changes = ", ".join(f"{k} {stored.get(k)!r} -> {config[k]!r}" for k in different)
-            raise ValueError(f"{folder} holds another run ({changes}): choose another --out or remove the folder")
+            raise ValueError(f"{folder} holds another run ({changes}): choose another folder or remove this one")
     found = checkpoint.newest(folder, warn=say)
     if found is not None:
         tensors, info = found

@@ -44,6 +44,13 @@ def test_what_the_denoiser_gets(sigma):
     assert got["labels"] is labels and out.dtype == X.dtype
 
 
+def test_a_number_as_sigma_keeps_its_digits():
+    """In float64 the denoiser is told the level to all digits; float32's 0.1 differs in the ninth."""
+    levels = []
+    raise_noise(lambda x, sigma, labels=None: levels.append(float(sigma)) or x, 1.1)(X.double(), 0.1)
+    assert levels == [1.1 * 0.1]
+
+
 def test_noise_is_new_in_every_call_and_repeatable():
     noisy, again = (raise_noise(seen, 1.1, torch.Generator().manual_seed(3)) for _ in range(2))
     first, second = noisy(X, 0.5), noisy(X, 0.5)
