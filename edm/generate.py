@@ -8,7 +8,7 @@ stopped at any time and go on later.
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,7 +41,7 @@ def guided(main: Denoiser, kind: str, weight: float, *, guide: Denoiser | None =
     if kind not in KINDS:
         raise ValueError(f"unknown guidance {kind!r}: choose from {', '.join(KINDS)}")
     if kind in ("autoguidance", "blend") and guide is None:
-        raise ValueError(f"{kind} needs a guide network: give --guide")
+        raise ValueError(f"kind {kind!r} needs a guide, a worse version of main: got guide=None")
     uncond = guidance.unconditional(main) if uncond is None else uncond
     if kind == "none":
         return main
@@ -84,6 +84,14 @@ def image_path(folder: str | Path, seed: int, label: int | None) -> Path:
     return Path(folder, *([] if label is None else [f"{label:04d}"]), f"{seed:06d}.png")
 
 
+def settings_in(record: Path) -> dict:
+    """The settings that `write_folder` kept. Raises ValueError that names the file if it is damaged."""
+    try:
+        return dict(json.loads(record.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{record} is damaged ({error}): remove its folder, or choose another one") from None
+
+
 def write_folder(
     folder: str | Path,
     denoiser: Denoiser,
@@ -94,7 +102,7 @@ def write_folder(
     settings: dict,
     world: World | None = None,
     batch: int = 64,
-    **options,
+    **options: Any,
 ) -> int:
     """Write the images of `seeds` as PNG files (`image_path`), skipping those that exist; how many were made here.
 
@@ -104,10 +112,10 @@ def write_folder(
     folder, world = Path(folder), world or World()
     settings = json.loads(json.dumps({**settings, "classes": classes}))
     record = folder / "sample.json"
-    if record.exists() and (stored := json.loads(record.read_text())) != settings:
+    if record.exists() and (stored := settings_in(record)) != settings:
         different = sorted(k for k in stored.keys() | settings.keys() if stored.get(k) != settings.get(k))
         changes = ", ".join(f"{k} {stored.get(k)!r} -> {settings.get(k)!r}" for k in different)
-        raise ValueError(f"{folder} holds images made otherwise ({changes}): choose another --out or remove the folder")
+        raise ValueError(f"{folder} holds images made otherwise ({changes}): choose another folder or remove this one")
     world.wait()
     if world.main:
         write_json(record, settings)

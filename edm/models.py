@@ -32,11 +32,13 @@ class Models:
         """The classes to sample: those wanted, or all; None for a network without classes. ValueError for unknown ones."""
         known = range(self.main.label_dim)
         if wanted and (bad := [c for c in wanted if c not in known]):
-            knows = f"classes 0 to {len(known) - 1}" if known else "no classes: leave out --classes"
+            knows = f"classes 0 to {len(known) - 1}" if known else "no classes"
             raise ValueError(f"class {bad[0]} does not exist: the network knows {knows}")
         return (wanted or list(known)) or None
 
-    def guided(self, kind: str, weight: float, alpha: float = 0.5, interval=None) -> Denoiser:
+    def guided(
+        self, kind: str, weight: float, alpha: float = 0.5, interval: tuple[float, float] | None = None
+    ) -> Denoiser:
         """The main model guided as `edm.generate.guided` says."""
         return guided(self.main, kind, weight, guide=self.guide, uncond=self.uncond, alpha=alpha, interval=interval)
 
@@ -81,8 +83,20 @@ def load(
     return Models(**found, data=snapshots.data_name(main), identity=identity)
 
 
+def shipped_names() -> list[str]:
+    """Names of the pairs that come with the program."""
+    return [path.name.removesuffix("-main.safetensors") for path in sorted(CHECKPOINTS.glob("*-main.safetensors"))]
+
+
+def shipped_path(name: str, role: str = "main") -> Path:
+    """The file of a pair that comes with the program. role: "main" or "guide". Raises FileNotFoundError for other names."""
+    if name not in shipped_names():
+        raise FileNotFoundError(f"no networks of {name!r} come with the program, only of {', '.join(shipped_names())}")
+    return CHECKPOINTS / f"{name}-{role}.safetensors"
+
+
 def shipped(name: str = "digits", **options) -> Models:
-    """A main model and its guide that come with the program: NAME-main.safetensors and NAME-guide.safetensors in CHECKPOINTS.
+    """A main model and its guide that come with the program.
 
     digits: training seed 0 of `python -m figures images`, made into these files by `figures.images.study.ship("digits")`. main:
     32 channels, 722 539 weights, 1 100 batches of 128. guide: the same network from another seed (100) after
@@ -90,10 +104,7 @@ def shipped(name: str = "digits", **options) -> Models:
     after an eighth of that. All are averages of width 0.10 in float16. options: as for `load`. Raises FileNotFoundError for
     other names.
     """
-    found = [path.name.removesuffix("-main.safetensors") for path in sorted(CHECKPOINTS.glob("*-main.safetensors"))]
-    if name not in found:
-        raise FileNotFoundError(f"no networks of {name!r} come with the program, only of {', '.join(found)}")
-    return load(CHECKPOINTS / f"{name}-main.safetensors", CHECKPOINTS / f"{name}-guide.safetensors", **options)
+    return load(shipped_path(name), shipped_path(name, "guide"), **options)
 
 
 def digest(denoiser: network.EDM2Denoiser) -> str:

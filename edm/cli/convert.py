@@ -1,12 +1,12 @@
 """`python -m edm convert`: published networks to safetensors, without executing anything in their files."""
 
 import argparse
-from pathlib import Path
 
 from tqdm import tqdm
 
 from edm import official
-from edm.cli.options import command, published
+from edm.cli.networks import add_published
+from edm.cli.options import add_command, out_file
 
 TEXT = """\
 Read a published network without executing anything in the file, and write it as safetensors. Without FILE: the networks
@@ -17,13 +17,13 @@ examples:
   python -m edm convert edm2-img64-s-1073741-0.045.pkl --out main.safetensors"""
 
 
-def add(commands_: argparse._SubParsersAction) -> None:
-    p = command(
-        commands_, "convert", "published EDM2 pickle to safetensors, without executing it", TEXT, "[OPTIONS] [FILE]"
+def add(commands: argparse._SubParsersAction) -> None:
+    p = add_command(
+        commands, "convert", "published EDM2 pickle to safetensors, without executing it", TEXT, "[OPTIONS] [FILE]"
     )
     p.add_argument("file", nargs="?", help="published .pkl file")
     p.add_argument("--out", help="file to write (default: the same name with .safetensors)")
-    published(p, "img64-s-autoguidance")
+    add_published(p, "img64-s-autoguidance")
     p.set_defaults(run=run)
 
 
@@ -33,8 +33,10 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--out {args.out} is one file, but --preset {args.preset} has {len(names)} networks: leave it out"
         )
+    if args.out:
+        out_file(args.out)
     for name in names:
         path = official.fetch(name, args.weights_folder, args.url)
-        out = Path(args.out or path.with_suffix(".safetensors"))
+        out = out_file(args.out or path.with_suffix(".safetensors"))
         official.convert(path, out)
         tqdm.write(f"{out}: converted from {path}")

@@ -1,23 +1,58 @@
-"""What the commands share: a parser that says what is wrong in one line, kinds of values, groups of options."""
+"""The dialect of the project's three command lines: kinds of values, one-line errors, exit codes.
+
+`python -m edm`, `python -m toy2d` and `python -m figures` all speak it. An error is one line on stderr: PROGRAM: error: what is
+wrong and what to do; see `PROGRAM --help`. The exit code is 0 for done, 2 for bad input, 3 for stopped by --minutes.
+"""
 
 import argparse
+import math
+import os
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
-from edm import models, official
-from edm.official import BASE_URL, PRESETS
-from edm.training import distributed
+from edm.official import RefusedPickle
+
+BAD_INPUT, UNFINISHED, INTERRUPTED = 2, 3, 130  # exit codes
+REFUSALS = (ValueError, OSError, ImportError, RefusedPickle)  # what the library raises for input that it cannot use
 
 
 class Parser(argparse.ArgumentParser):
-    """Keeps the line breaks of its help, and says what is wrong in one line."""
+    """Keeps the line breaks of its help, takes no abbreviations, and says what is wrong in one line."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+    def __init__(self, prog: str | None = None, **options):
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(prog, allow_abbrev=False, **options)
 
-    def error(self, message: str):
-        self.exit(2, f"{self.prog}: error: {message}; see `{self.prog} --help`\n")
+    def error(self, message: str) -> NoReturn:
+        raise SystemExit(refuse(self.prog, message))
+
+
+def refuse(prog: str, error: Exception | str) -> int:
+    """Say on stderr, in one line, why `prog` cannot do what it was asked to; the exit code for that."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        error = "out of GPU memory: take a smaller --batch (sampling) or --micro-batch (training)"
+    print(f"{prog}: error: {' '.join(str(error).split())}; see `{prog} --help`", file=sys.stderr)
+    return BAD_INPUT
+
+
+def interrupted() -> int:
+    """Say that Ctrl-C was heard; the exit code for that."""
+    print("\nstopped; the same command goes on from here", file=sys.stderr)
+    return INTERRUPTED
+
+
+def add_command(
+    commands: argparse._SubParsersAction, name: str, help: str, text: str, usage: str = "[OPTIONS]"
+) -> Parser:
+    """A command whose --help shows the description and the examples of `text`."""
+    description, _, examples = text.partition("\nexamples:\n")
+    options = dict(usage=f"%(prog)s {usage}", help=help, description=description, epilog="examples:\n" + examples)
+    p = commands.add_parser(name, **options)
+    p.set_defaults(prog=p.prog)
+    return p
 
 
 def integers(text: str) -> list[int]:
@@ -25,73 +60,109 @@ def integers(text: str) -> list[int]:
     out: list[int] = []
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        if not first.isdigit() or (dash and (not last.isdigit() or int(last) < int(first))):
+        if not first.isdecimal() or (dash and (not last.isdecimal() or int(last) < int(first))):
             raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers and ranges such as 0-63 or 1,3,7")
         out += range(int(first), int(last if dash else first) + 1)
     return out
 
 
+def natural(text: str) -> int:
+    """A whole number, 0 or above."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or above")
+    return int(text)
+
+
 def positive(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
-def command(commands_, name: str, help: str, text: str, usage: str = "[OPTIONS]") -> argparse.ArgumentParser:
-    """A command whose --help shows the description and the examples of `text`."""
-    description, _, examples = text.partition("\nexamples:\n")
-    epilog = "examples:\n" + examples
-    return commands_.add_parser(name, usage=f"%(prog)s {usage}", help=help, description=description, epilog=epilog)
+def number(text: str) -> float:
+    """A number that is not infinite."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number such as 1.5")
+    return value
 
 
-def published(p: argparse.ArgumentParser, preset: str | None) -> None:
+def above_zero(text: str) -> float:
+    """A number above 0."""
+    if (value := number(text)) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return value
+
+
+def minutes(text: str) -> float:
+    """A time limit, 0 or above."""
+    if (value := number(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} minutes are less than none: give 0 or more")
+    return value
+
+
+def share(text: str) -> float:
+    """A number between 0 and 1, these included."""
+    if not 0 <= (value := number(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} does not lie between 0 and 1")
+    return value
+
+
+def device(text: str) -> str:
+    """cpu, or cuda with or without a number, if PyTorch sees such a GPU."""
+    try:
+        chosen = torch.device(text)
+    except RuntimeError:
+        chosen = None
+    if chosen is None or chosen.type not in ("cpu", "cuda"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not known here: use --device cpu or --device cuda")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if chosen.type == "cuda" and (chosen.index or 0) >= count:
+        raise argparse.ArgumentTypeError(f"{text!r} is not there, PyTorch sees {count} GPUs: use --device cpu")
+    return text
+
+
+def add_interval(p: argparse.ArgumentParser) -> None:
+    """--interval LO HI: the noise levels at which guidance acts."""
     p.add_argument(
-        "--preset", choices=PRESETS, default=preset, help=f"published networks (default: {preset or 'none'})"
+        "--interval",
+        type=number,
+        nargs=2,
+        metavar=("LO", "HI"),
+        help="guide only for LO < sigma <= HI (default: everywhere)",
     )
-    p.add_argument("--url", default=BASE_URL, help=f"where published files are (default: {BASE_URL})")
-    p.add_argument("--weights-folder", default="data/networks", help="where they are kept (default: data/networks)")
 
 
-def networks(p: argparse.ArgumentParser) -> None:
-    p.add_argument(
-        "--main", default="runs/digits/main", help="training folder, .safetensors or .pkl (default: runs/digits/main)"
-    )
-    p.add_argument("--guide", help="of autoguidance (default: the folder guide beside --main)")
-    p.add_argument("--uncond", help="unconditional guide of CFG (default: main without its class)")
-    p.add_argument("--ema", type=float, help="EMA width of main, reconstructed if need be (default: the widest stored)")
-    p.add_argument("--ema-guide", type=float, help="EMA width of the guide (default: the widest stored)")
-    p.add_argument("--alpha", type=float, default=0.5, help="blend: share of autoguidance, 0...1 (default: 0.5)")
-    p.add_argument("--interval", type=float, nargs=2, metavar=("LO", "HI"), help="guide only for LO < sigma <= HI")
-    p.add_argument("--steps", type=positive, default=32, help="of the sampler; 2 STEPS - 1 evaluations (default: 32)")
-    p.add_argument("--batch", type=positive, default=100, help="images at a time (default: 100)")
-    p.add_argument(
-        "--precision", choices=("float32", "bfloat16", "float16"), help="default: float16 on a GPU, else float32"
-    )
-    published(p, None)
-    machine(p)
+def interval_of(args: argparse.Namespace) -> tuple[float, float] | None:
+    """The noise levels that --interval asks for. Raises ValueError unless LO < HI."""
+    if args.interval is None:
+        return None
+    lo, hi = args.interval
+    if lo >= hi:
+        raise ValueError(
+            f"--interval {lo:g} {hi:g} is empty: give the lower noise level first, such as --interval 0.2 3"
+        )
+    return lo, hi
 
 
-def machine(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
-    p.add_argument("--compile", action="store_true", help="compile the network: slow start, then faster")
-    p.add_argument("--data-folder", default="data", help="where data sets lie and downloads go (default: data)")
+def out_folder(path: str | Path) -> Path:
+    """The folder, after a look whether it can be written to. Nothing is made, since bad input must leave nothing behind."""
+    path = Path(path)
+    home = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    if not home.is_dir() or not os.access(home, os.W_OK):
+        why = f"{home} cannot be written to" if home.is_dir() else f"{home} is a file"
+        raise ValueError(f"cannot write to {path} ({why}): choose another folder with --out")
+    return path
 
 
-def load_networks(args: argparse.Namespace, world: distributed.World) -> tuple[models.Models, float]:
-    """The networks that --main, --guide, --uncond or --preset name, and the guidance weight that goes with them."""
-    main, guide, weight = Path(args.main), args.guide, 2.0
-    if args.preset:
-        preset = official.PRESETS[args.preset]
-        if world.main:
-            fetch = [official.fetch(name, args.weights_folder, args.url) for name in preset[:2] if name]
-        world.wait()
-        fetch = [Path(args.weights_folder, name) for name in preset[:2] if name]
-        main, guide, weight = fetch[0], guide or (fetch[1] if len(fetch) > 1 else None), preset.weight
-    elif guide is None and (main.parent / "guide").is_dir():
-        guide = main.parent / "guide"
-    dtype = args.precision and getattr(torch, args.precision)
-    found = models.load(
-        main, guide, args.uncond, ema=args.ema, ema_guide=args.ema_guide, device=world.device, dtype=dtype,
-        compile=args.compile,
-    )  # fmt: skip
-    return found, weight
+def out_file(path: str | Path) -> Path:
+    """The file, after a look whether it can be written."""
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: choose a file with --out, such as --out {path / 'NAME'}")
+    out_folder(path.parent)
+    return path

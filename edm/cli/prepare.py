@@ -5,7 +5,7 @@ import argparse
 from tqdm import tqdm
 
 from edm import data
-from edm.cli.options import command, positive
+from edm.cli.options import add_command, out_folder, positive
 
 TEXT = """\
 Crop every image to its central square and average it down, without loss after that. Killed, the same command goes on.
@@ -18,9 +18,9 @@ examples:
   python -m edm prepare photos.zip data/photos --resolution 32"""
 
 
-def add(commands_: argparse._SubParsersAction) -> None:
-    p = command(
-        commands_,
+def add(commands: argparse._SubParsersAction) -> None:
+    p = add_command(
+        commands,
         "prepare",
         "crop and shrink a folder or zip of images for training",
         TEXT,
@@ -44,5 +44,6 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(
             f"prepare {args.source} needs a folder to write: python -m edm prepare {args.source} data/NAME"
         )
+    out_folder(args.dest)
     data.prepare(args.source, args.dest, args.resolution)
     tqdm.write(f"{args.dest}: complete; train on it with --data {args.dest}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from edm import network
-from edm.cli.options import command, positive
+from edm.cli.options import add_command, number, out_file, positive
 from edm.training import snapshots
 
 TEXT = """\
@@ -17,23 +17,23 @@ examples:
   python -m edm reconstruct runs/digits/guide --ema 0.03 --out guide-0.030.safetensors"""
 
 
-def add(commands_: argparse._SubParsersAction) -> None:
-    p = command(
-        commands_,
+def add(commands: argparse._SubParsersAction) -> None:
+    p = add_command(
+        commands,
         "reconstruct",
         "average the weights over another width, after training",
         TEXT,
         "[OPTIONS] [FOLDER]",
     )
     p.add_argument("folder", nargs="?", default="runs/digits/main", help="training folder (default: runs/digits/main)")
-    p.add_argument("--ema", type=float, default=0.15, help="relative width, between 0 and 0.29 (default: 0.15)")
+    p.add_argument("--ema", type=number, default=0.15, help="relative width, between 0 and 0.29 (default: 0.15)")
     p.add_argument("--at", type=positive, help="after how many training images (default: the last snapshot)")
     p.add_argument("--out", help="file to write (default: FOLDER/network-EMA.safetensors)")
     p.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    out = Path(args.out or Path(args.folder, f"network-{args.ema:.3f}.safetensors"))
+    out = out_file(args.out or Path(args.folder, f"network-{args.ema:.3f}.safetensors"))
     denoiser = snapshots.reconstruct(args.folder, args.ema, args.at)
     extra = {"images": args.at or snapshots.snapshots(args.folder)[-1].images, "std": args.ema}
     network.save(out, denoiser, extra | {"data": snapshots.data_name(args.folder)})

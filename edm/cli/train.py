@@ -3,21 +3,18 @@
 import argparse
 import dataclasses
 import time
-from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from edm import data, models, sampler
-from edm.cli.options import command, machine, positive
+from edm.cli.networks import add_machine
+from edm.cli.options import UNFINISHED, above_zero, add_command, minutes, natural, out_folder, positive, share
 from edm.evaluation import sweep
 from edm.evaluation.report import picture, sweep_pair
 from edm.evaluation.yardstick import yardstick
 from edm.presets import PAIRS, Pair
 from edm.training import distributed
 from edm.training.run import train_in_folder
-
-UNFINISHED = 3  # exit code of a training command that --minutes stopped
 
 TEXT = """\
 Train a pair, a main model and a worse one that guides it, then compare guided and unguided images from the same noise.
@@ -32,8 +29,8 @@ examples:
 writes OUT/main and OUT/guide (snapshots, checkpoints, log.jsonl, grids), OUT/guidance.png and OUT/guidance.json"""
 
 
-def add(commands_: argparse._SubParsersAction) -> None:
-    p = command(commands_, "train", "train a main model and its guide", TEXT)
+def add(commands: argparse._SubParsersAction) -> None:
+    p = add_command(commands, "train", "train a main model and its guide", TEXT)
     p.add_argument("--preset", choices=PAIRS, default="digits", help="which pair (default: digits)")
     p.add_argument("--out", help="folder of the run (default: runs/PRESET)")
     p.add_argument("--data", help="data set, or folder made by `prepare` (default: that of the preset)")
@@ -43,18 +40,18 @@ def add(commands_: argparse._SubParsersAction) -> None:
     )
     p.add_argument("--batch", type=positive, help="images in a step, over all processes")
     p.add_argument("--micro-batch", type=positive, help="images at a time on a process, to save memory (default: all)")
-    p.add_argument("--lr", type=float, help="learning rate alpha")
-    p.add_argument("--label-dropout", type=float, help="share of images without their class; 1 trains without classes")
+    p.add_argument("--lr", type=above_zero, help="learning rate alpha")
+    p.add_argument("--label-dropout", type=share, help="share of images without their class; 1 trains without classes")
     p.add_argument("--precision", choices=("float32", "bfloat16", "float16"), help="of the network (CPU: float32)")
-    p.add_argument("--seed", type=int, help="of the main model's run; the guide takes the next (default: 0)")
-    p.add_argument("--minutes", type=float, help="stop with a checkpoint after so long")
-    machine(p)
+    p.add_argument("--seed", type=natural, help="of the main model's run; the guide takes the next (default: 0)")
+    p.add_argument("--minutes", type=minutes, help="stop with a checkpoint after so long")
+    add_machine(p)
     p.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     world = distributed.join(args.device)
-    pair, out, begin = pair_from(args, world.device), Path(args.out or f"runs/{args.preset}"), time.monotonic()
+    pair, out, begin = pair_from(args, world), out_folder(args.out or f"runs/{args.preset}"), time.monotonic()
     if world.main:
         data.load(pair.main.data, "train", args.data_folder)  # one process downloads, the others find it
     world.wait()
@@ -83,18 +80,31 @@ def run(args: argparse.Namespace) -> int:
         out / "guidance.json", found, measure_by, arms=sweep.arms(("autoguidance", "cfg"), pair.weights), repeats=1,
         count=pair.count, steps=pair.num_steps, late=lambda: args.minutes is not None and minutes_left() < 0,
     )  # fmt: skip
-    return 0 if rows is not None else unfinished()
+    if rows is None:
+        return unfinished()
+    tqdm.write(f"next: python -m edm sample --main {out / 'main'}")
+    return 0
 
 
-def pair_from(args: argparse.Namespace, device: torch.device) -> Pair:
-    """The preset's pair with the changes that the options ask for; without a GPU always in float32."""
+def pair_from(args: argparse.Namespace, world: distributed.World) -> Pair:
+    """The preset's pair with the changes that the options ask for; without a GPU in float32 unless --precision says so.
+
+    Raises ValueError for a batch that cannot be divided.
+    """
     pair = PAIRS[args.preset]
     if args.seed is not None:  # the two runs stay independent
         guide = dataclasses.replace(pair.guide, seed=args.seed + pair.guide.seed - pair.main.seed)
         pair = dataclasses.replace(pair, main=dataclasses.replace(pair.main, seed=args.seed), guide=guide)
+    batch = args.batch or pair.main.batch
+    share_of_process = batch // world.size
+    if batch % world.size or share_of_process % min(args.micro_batch or share_of_process, share_of_process):
+        raise ValueError(
+            f"a batch of {batch} images cannot be divided by {world.size} processes and a micro-batch of "
+            f"{args.micro_batch or share_of_process}: change --batch or --micro-batch"
+        )
     names = ("data", "batch", "lr", "label_dropout", "precision")
     changes = {name: value for name in names if (value := getattr(args, name)) is not None}
-    if device.type == "cpu":
+    if world.device.type == "cpu":
         changes["precision"] = args.precision or "float32"
     if args.images is None:
         return pair.replace(**changes)
