@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from edm.cli.options import command, load_networks, networks, positive
 from edm.evaluation import sweep
-from edm.evaluation.yardstick import floor_text, sweep_pair, yardstick
+from edm.evaluation.yardstick import file_of, floor_text, sweep_pair, yardstick
 from edm.generate import KINDS
 from edm.metrics import collect, evaluate_features
 from edm.storage.atomic import write_json
@@ -62,10 +62,10 @@ def run(args: argparse.Namespace) -> None:
         batches = read_folder(args.images, args.batch)
         measure_by = yardstick(args.data or images_data(args.images), *options)
         numbers = evaluate_features(collect(measure_by.extractor, batches), measure_by.real)
-        path = Path(args.out or Path(args.images, "evaluate.json"))
-        write_json(
-            path, dict(folder=args.images, features=measure_by.extractor.name, floor=measure_by.floor, **numbers)
-        )
+        settings = dict(folder=args.images, images=numbers["images"], features=measure_by.extractor.name)
+        settings |= dict(features_version=measure_by.extractor.version, reference=args.reference)
+        path = file_of(args.out or Path(args.images, "evaluate.json"), settings)
+        write_json(path, dict(settings=settings, floor=measure_by.floor, **numbers))
         tqdm.write("\n".join(f"{key:<20}{value:10.4f}" for key, value in numbers.items()))
         tqdm.write(f"{path}: complete{floor_text(measure_by)}")
         return
