@@ -9,7 +9,7 @@ from tqdm import tqdm
 from edm.cli.networks import ALPHA, add_networks, check_guidance, guided, load_networks
 from edm.cli.options import add_command, interval_of, number, out_file, positive
 from edm.evaluation import sweep
-from edm.evaluation.report import floor_text, sweep_pair
+from edm.evaluation.report import file_of, floor_text, sweep_pair
 from edm.evaluation.yardstick import yardstick
 from edm.generate import KINDS
 from edm.metrics import collect, evaluate_features
@@ -60,13 +60,15 @@ def measure_folder(args: argparse.Namespace, world: distributed.World) -> None:
     of_networks = ("main", "preset", "guide", "uncond", "ema", "ema_guide", "guidance", "weights", "alpha", "interval")
     if unheeded := [name for name in of_networks if getattr(args, name) is not None]:
         raise ValueError(f"--images measures images that are there: leave out --{unheeded[0].replace('_', '-')}")
-    path = out_file(args.out or Path(args.images, "evaluate.json"))
     batches = read_folder(args.images, args.batch)
     measure_by = yardstick(
         args.data or images_data(args.images), args.features, args.data_folder, world.device, args.reference
     )
     numbers = evaluate_features(collect(measure_by.extractor, batches), measure_by.real)
-    write_json(path, dict(folder=args.images, features=measure_by.extractor.name, floor=measure_by.floor, **numbers))
+    settings = dict(folder=args.images, images=numbers["images"], features=measure_by.extractor.name)
+    settings |= dict(features_version=measure_by.extractor.version, reference=args.reference)
+    path = file_of(args.out or Path(args.images, "evaluate.json"), settings)
+    write_json(path, dict(settings=settings, floor=measure_by.floor, **numbers))
     tqdm.write("\n".join(f"{key:<20}{value:10.4f}" for key, value in numbers.items()))
     tqdm.write(f"{path}: complete{floor_text(measure_by)}")
 

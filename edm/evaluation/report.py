@@ -1,6 +1,5 @@
 """Numbers and pictures of a trained pair, in files: what closes `python -m edm train`, and what `evaluate` writes."""
 
-import hashlib
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +14,9 @@ from edm.evaluation.sweep import summary, sweep
 from edm.evaluation.yardstick import Yardstick
 from edm.generate import generate
 from edm.models import Models
-from edm.storage.atomic import write_json
+from edm.storage.atomic import changes, write_json
 from edm.storage.png import save_panels
+from edm.storage.rows import digest
 
 
 def sweep_to_file(
@@ -27,37 +27,44 @@ def sweep_to_file(
     *,
     late: Callable[[], bool] = lambda: False,
     **options,
-) -> list[dict] | None:
+) -> tuple[Path, list[dict] | None]:
     """`edm.evaluation.sweep.sweep` into a JSON file, row by row; an interrupted one of the same settings is taken up again.
 
-    A file of other settings is never overwritten: it gets a digest of its settings into its name. settings: what the rows
-    depend on, kept in the file beside the floor, the versions and the device. late: asked after every row; True stops the
-    sweep, and then the answer is None instead of the rows.
+    Returns the file, which is another one than `path` if that holds numbers of other settings (`file_of`), and its rows.
+    settings: what the rows depend on, kept in the file beside the floor, the versions and the device. late: asked after
+    every row; True stops the sweep, and then the answer is None instead of the rows.
     """
-    path, extractor = Path(path), measure_by.extractor
+    extractor = measure_by.extractor
     settings = {**settings, "features": extractor.name, "features_version": extractor.version}
     settings = json.loads(json.dumps(settings))
-    stored = json.loads(path.read_text()) if path.exists() else {}
-    if stored and stored.get("settings") != settings:
-        path.replace(aside(path, stored.get("settings")))
-    if not path.exists() and aside(path, settings).exists():
-        aside(path, settings).replace(path)
+    path = file_of(path, settings)
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    about = dict(settings=settings, floor=measure_by.floor, extractor=dict(extractor.info))
-    about |= dict(device=device_name(extractor.device))
+    about = dict(settings=settings, floor=measure_by.floor, extractor=dict(extractor.info), device=device_name(extractor.device))
     about["versions"] = {"python": platform.python_version(), "torch": torch.__version__}
     for row in sweep(guided, measure_by, done=rows, **options):
         rows = [*rows, row]
         write_json(path, {**about, "rows": rows})
         if late():
-            return None
-    return rows
+            return path, None
+    return path, rows
 
 
-def aside(path: Path, settings: object) -> Path:
-    """Where a file of these settings waits while its place is taken by one of others."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-    return path.with_name(f"{path.stem}-{digest}{path.suffix}")
+def file_of(path: str | Path, settings: Mapping[str, object]) -> Path:
+    """Where numbers of these settings belong: `path`, or beside it if that holds those of others, which stay there.
+
+    Then the file has a digest of the settings in its name, and a line says what differs. Raises ValueError for a file at
+    `path` that is not JSON.
+    """
+    path = Path(path)
+    try:
+        stored = json.loads(path.read_text()).get("settings", {}) if path.exists() else settings
+    except (ValueError, AttributeError):
+        raise ValueError(f"{path} is not a file of measurements: give another one, or remove it") from None
+    if stored == settings:
+        return path
+    other = path.with_name(f"{path.stem}-{digest(json.dumps(settings, sort_keys=True))}{path.suffix}")
+    tqdm.write(f"{path} stays: it holds other settings ({', '.join(changes(stored, settings))}); these go into {other}")
+    return other
 
 
 def picture(path: str | Path, denoisers: Mapping[str, Denoiser], shape: Sequence[int], classes: Sequence[int] | None,
@@ -81,7 +88,7 @@ def sweep_pair(path: Path, found: Models, measure_by: Yardstick, *, arms: list, 
             alpha: float = 0.5, interval=None, batch: int = 100, late=lambda: False) -> list[dict] | None:  # fmt: skip
     """Sweep the arms into `path` and print the table; None if `late` stopped it. Sets of seeds follow one another."""
     settings = dict(networks=found.identity, count=count, steps=steps, alpha=alpha, interval=interval)
-    rows = sweep_to_file(
+    path, rows = sweep_to_file(
         path, lambda kind, weight: found.guided(kind, weight, alpha, interval), measure_by, settings, late=late, arms=arms,
         first_seeds=[count * i for i in range(repeats)], count=count, shape=found.shape, classes=found.classes(),
         sigmas=sampler.sigma_steps(steps), batch=batch, device=measure_by.extractor.device,
