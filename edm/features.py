@@ -130,7 +130,9 @@ def train_classifier(
     return model.eval()
 
 
-def _classifier(data_set: str, folder, cache, device: torch.device, seed: int, epochs: int | None) -> Extractor:
+def _classifier(
+    data_set: str, folder: str | Path, cache: str | Path, device: torch.device, seed: int, epochs: int | None
+) -> Extractor:
     train = data.load(data_set, "train", folder)
     epochs = epochs or max(3, math.ceil(60_000 / len(train)))
     recipe = f"{RECIPE}, seed {seed}, {epochs} epochs of {train.fingerprint}"
