@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help figures experiments gallery train test sync notebooks html playground assignments bench lint format clean
+.PHONY: help figures experiments gallery train test sync notebooks html playground assignments bench lint types format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -52,13 +52,16 @@ assignments: $(READY)  ## build the student release and prove that grading is fa
 bench: $(READY)  ## speed against a straightforward formulation, in one run
 	$(BIN)/python -m tests.bench
 
-lint: $(READY)  ## ruff: style and format
+lint: $(READY) types  ## ruff and mypy: style, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy: every function of edm and toy2d says what it takes and gives
+	$(BIN)/mypy
 
 format: $(READY)  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and everything generated
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache figures/out html docs/api docs/command_line.md
+	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache figures/out html docs/api docs/command_line.md

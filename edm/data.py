@@ -40,7 +40,7 @@ class ImageSet:
     name: str  # with the split, such as "digits/train"
     flip: bool = False  # a mirror image is as good a training image
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8 or len(self.images) == 0:
             raise ValueError(
                 f"{self.name}: images must be uint8 [N, C, H, W], got {self.images.dtype} {self.images.shape}"
@@ -233,7 +233,7 @@ def _cifar10(split: str, folder: Path) -> ImageSet:
         *CIFAR10.train_list,
         *CIFAR10.test_list,
         meta,
-    ):  # pickles: only opened if they are the published ones
+    ):  # pickles: opened only if they are the published ones
         if not (raw / file).is_file():
             raise FileNotFoundError(
                 f"{raw / file} is missing; delete {raw} to download it anew, or unpack {CIFAR10.filename} there"

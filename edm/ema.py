@@ -6,10 +6,14 @@ as a relative standard deviation sigma_rel: 0.10 means that the profile's standa
 
 import copy
 from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def exponent_to_std(exponent: float) -> float:
@@ -36,12 +40,14 @@ def beta(std: float, t_next: float, t_delta: float) -> float:
     return (1 - t_delta / t_next) ** (std_to_exponent(std) + 1)
 
 
-class PowerEMA:
+class PowerEMA(Generic[Model]):
     """Running power-function averages of a model, one copy of the model for each width in `stds`: `.models[std]`."""
 
-    def __init__(self, model: nn.Module, stds: Sequence[float]):
+    def __init__(self, model: Model, stds: Sequence[float]):
         self.source = model
-        self.models = {float(std): copy.deepcopy(model).eval().requires_grad_(False) for std in stds}
+        self.models: dict[float, Model] = {
+            float(std): copy.deepcopy(model).eval().requires_grad_(False) for std in stds
+        }
 
     @torch.no_grad()
     def update(self, t: float, delta: float) -> None:
@@ -58,14 +64,14 @@ class PowerEMA:
             model.load_state_dict(state[std])
 
 
-def profile(std: float, t_end: float, times) -> np.ndarray:
+def profile(std: float, t_end: float, times: ArrayLike) -> np.ndarray:
     """Weights of the average of width std at t_end for the given times, proportional to time^gamma, summing to 1."""
     times = np.asarray(times, np.float64)
     weights = np.where(times <= t_end, (times / t_end) ** std_to_exponent(std), 0)
     return weights / weights.sum()
 
 
-def profile_dot(t_a, std_a, t_b, std_b) -> np.ndarray:
+def profile_dot(t_a: ArrayLike, std_a: ArrayLike, t_b: ArrayLike, std_b: ArrayLike) -> np.ndarray:
     """Inner product of the profiles (t_a, std_a) and (t_b, std_b), broadcast over arrays [EDM2, appendix C.2]."""
     exponents = np.vectorize(std_to_exponent, otypes=[np.float64])
     t_a, t_b, g_a, g_b = np.broadcast_arrays(
@@ -75,7 +81,9 @@ def profile_dot(t_a, std_a, t_b, std_b) -> np.ndarray:
     return (g_a + 1) * (g_b + 1) * ratio / ((g_a + g_b + 1) * np.maximum(t_a, t_b))
 
 
-def posthoc_coefficients(in_times, in_stds, out_times, out_stds) -> np.ndarray:  # [in, out]
+def posthoc_coefficients(
+    in_times: ArrayLike, in_stds: ArrayLike, out_times: ArrayLike, out_stds: ArrayLike
+) -> np.ndarray:  # [in, out]
     """Coefficients that turn stored averages into averages of other widths and times; each column sums to 1.
 
     in_times, in_stds: [in], end time and width of each stored snapshot. out_times, out_stds: [out], those wanted. The
@@ -93,11 +101,14 @@ def posthoc_coefficients(in_times, in_stds, out_times, out_stds) -> np.ndarray: 
     return x / x.sum(axis=0)
 
 
-def combine(states: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float]) -> dict[str, Tensor]:
+def combine(states: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float] | np.ndarray) -> dict[str, Tensor]:
     """Weighted sum of state dicts, accumulated in float64 and returned in the dtype of the first."""
     if len(states) != len(coefficients):
         raise ValueError(f"{len(states)} snapshots but {len(coefficients)} coefficients")
+    zero = torch.zeros((), dtype=torch.float64)
     return {
-        name: sum(c * state[name].double() for c, state in zip(coefficients, states, strict=True)).to(first.dtype)
+        name: sum((c * state[name].double() for c, state in zip(coefficients, states, strict=True)), zero).to(
+            first.dtype
+        )
         for name, first in states[0].items()
     }

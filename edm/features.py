@@ -137,7 +137,9 @@ def train_classifier(
     return model.eval()
 
 
-def _classifier(data_set: str, folder, cache, device: torch.device, seed: int, epochs: int | None) -> Extractor:
+def _classifier(
+    data_set: str, folder: str | Path, cache: str | Path, device: torch.device, seed: int, epochs: int | None
+) -> Extractor:
     train = data.load(data_set, "train", folder)
     epochs = usual_epochs(train) if epochs is None else epochs
 

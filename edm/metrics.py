@@ -5,7 +5,7 @@ images need no more memory than 500; only the neighbour counts keep a fixed numb
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,10 +27,10 @@ class RunningStats:
     that all features share costs no digits (Chan, Golub and LeVeque 1979).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = 0
-        self.mean: np.ndarray | float = 0.0  # [F]
-        self.scatter: np.ndarray | float = 0.0  # [F, F], sum of (x - mean)(x - mean)^T
+        self.mean: np.ndarray = np.zeros(())  # [F] as soon as there are features
+        self.scatter: np.ndarray = np.zeros(())  # [F, F], sum of (x - mean)(x - mean)^T
 
     def update(self, features: Tensor | np.ndarray) -> None:
         x = _features(features)
@@ -108,14 +108,14 @@ def precision_recall_density_coverage(
     real, fake = real - centre, (fake - centre).to(real.device)
     real_radius = _neighbour_radius(real, k, chunk) if real_radius is None else real_radius
     fake_radius = _neighbour_radius(fake, k, chunk)
-    balls, recalled, covered = [], [], torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    counts, recalled, covered = [], [], torch.zeros(len(real), dtype=torch.bool, device=real.device)
     for rows in fake.split(chunk):
         inside = torch.cdist(rows, real) <= real_radius  # [chunk, n]
-        balls.append(inside.sum(1))
+        counts.append(inside.sum(1))
         covered |= inside.any(0)
     for rows in real.split(chunk):
         recalled.append((torch.cdist(rows, fake) <= fake_radius).any(1))
-    balls = torch.cat(balls)
+    balls = torch.cat(counts)  # around each fake
     return {
         "precision": (balls > 0).double().mean().item(),
         "recall": torch.cat(recalled).double().mean().item(),
@@ -153,7 +153,10 @@ class FeatureSet:
     agreement: float | None = None  # `class_agreement`, where the extractor has logits and the images have labels
 
 
-def collect(extractor, batches: Iterable[tuple[np.ndarray | Tensor, np.ndarray | Tensor | None]]) -> FeatureSet:
+def collect(
+    extractor: Callable[[np.ndarray | Tensor], tuple[Tensor, Tensor | None]],
+    batches: Iterable[tuple[np.ndarray | Tensor, np.ndarray | Tensor | None]],
+) -> FeatureSet:
     """Run an extractor of `edm.features` over batches of (uint8 images [n, C, H, W], labels [n] or None), once.
 
     The same batches give the same result, to the bit. Raises ValueError for fewer than two images.
@@ -192,8 +195,10 @@ def evaluate_features(fake: FeatureSet, real: FeatureSet, k: int = 5) -> dict[st
 @lru_cache(maxsize=4)
 def _radius(real: FeatureSet, k: int) -> Tensor | None:
     """Radius of the balls around a reference set: it takes longer than all the rest, and serves many sets of images."""
+    if real.kept is None or len(real.kept) <= k:
+        return None
     x = _features(real.kept)
-    return _neighbour_radius(x - x.mean(0), k, 1024) if len(x) > k else None
+    return _neighbour_radius(x - x.mean(0), k, 1024)
 
 
 def _lowest(kept: list[np.ndarray], priority: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:

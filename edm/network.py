@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -60,14 +61,7 @@ class EDM2Denoiser(nn.Module):
         self.img_shape, self.label_dim = (img_channels, img_resolution, img_resolution), label_dim
         self.sigma_data, self.dtype = sigma_data, dtype
         self.unet = UNet(
-            img_resolution,
-            img_channels,
-            label_dim,
-            model_channels,
-            channel_mult,
-            num_blocks,
-            attn_resolutions,
-            dropout,
+            img_resolution, img_channels, label_dim, model_channels, channel_mult, num_blocks, attn_resolutions, dropout
         )
         self.logvar_fourier = Fourier(128)
         self.logvar_linear = Linear(128, 1)
@@ -132,7 +126,7 @@ class EDM2Denoiser(nn.Module):
             layer.freeze(torch.promote_types(out.dtype, torch.float32) if layer in in_float32 else out.dtype)
         return out.to(memory_format=torch.channels_last)
 
-    def compile(self, **options) -> None:
+    def compile(self, **options: Any) -> None:
         """Compile the whole U-Net in place, for fixed shapes; options go to `torch.compile`."""
         self.unet.compile(**{"fullgraph": True, "dynamic": False, **options})
 

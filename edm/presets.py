@@ -8,6 +8,7 @@ guidance.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from edm import network
 from edm.train import Config
@@ -25,14 +26,14 @@ class Pair:
     show: float = 2.0  # weight of the closing picture
     ema: tuple[float | None, float | None] = (None, None)  # EMA widths of main and guide; None is the widest stored one
 
-    def replace(self, **changes) -> "Pair":
+    def replace(self, **changes: Any) -> "Pair":
         """The same pair with fields of both training runs changed."""
         return dataclasses.replace(
             self, main=dataclasses.replace(self.main, **changes), guide=dataclasses.replace(self.guide, **changes)
         )
 
 
-def _shape(name: str, **changes) -> dict:
+def _shape(name: str, **changes: Any) -> dict:
     """Arguments of a network preset without those that the data set decides."""
     decided = ("img_resolution", "img_channels", "label_dim")
     return {k: v for k, v in (network.PRESETS[name] | changes).items() if k not in decided}
@@ -51,7 +52,7 @@ _SMALLER = Config(
     P_std=1.4, label_dropout=0.1, snapshot=96 * 128,
 )  # fmt: skip
 _IMG64 = Config(network=_shape("img64-s"), precision="float16", snapshot=8 * 2**20)
-_XS = dict(network=_shape("img64-xs"), lr=0.012, images=128 * 2**20)
+_XS: dict[str, Any] = dict(network=_shape("img64-xs"), lr=0.012, images=128 * 2**20)
 
 PAIRS: Mapping[str, Pair] = {
     # 8 x 8: a few minutes on a laptop

@@ -4,9 +4,10 @@ Knows nothing of images: the state x is any tensor [N, ...], the model any denoi
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ class Churn:
 class Step(NamedTuple):
     """State after a step of the sampler."""
 
-    index: int  # steps taken so far; 0 is the initial state
+    index: int  # type: ignore[assignment]  # steps taken so far; 0 is the initial state
     sigma: float  # noise level of x
     x: Tensor  # [N, ...]
 
@@ -59,17 +60,19 @@ def seeded(seeds: Sequence[int], device: torch.device | str = "cpu") -> list[tor
     return [torch.Generator(device).manual_seed(int(seed)) for seed in seeds]
 
 
-def randn(n: int, shape: Sequence[int], generator: Generators = None, **options) -> Tensor:
+def randn(n: int, shape: Sequence[int], generator: Generators = None, **options: Any) -> Tensor:
     """Unit normal noise [n, *shape]; with a list of n generators, row i comes from generator i alone."""
     return _draw(torch.randn, n, shape, generator, options)
 
 
-def rand(n: int, shape: Sequence[int], generator: Generators = None, **options) -> Tensor:
+def rand(n: int, shape: Sequence[int], generator: Generators = None, **options: Any) -> Tensor:
     """Uniform numbers in [0, 1), drawn as in `randn`."""
     return _draw(torch.rand, n, shape, generator, options)
 
 
-def _draw(function, n, shape, generator, options):
+def _draw(
+    function: Callable[..., Tensor], n: int, shape: Sequence[int], generator: Generators, options: dict[str, Any]
+) -> Tensor:
     if generator is None or isinstance(generator, torch.Generator):
         return function((n, *shape), generator=generator, **options)
     if len(generator) != n:
@@ -92,10 +95,10 @@ def heun_steps(
     2N - 1 evaluations. Raises ValueError for noise levels that are negative, not finite or not decreasing.
     """
     levels = [float(s) for s in sigmas]
-    if len(levels) < 2 or any(not a > b >= 0 or not math.isfinite(a) for a, b in zip(levels, levels[1:], strict=False)):
+    if len(levels) < 2 or any(not a > b >= 0 or not math.isfinite(a) for a, b in pairwise(levels)):
         raise ValueError(f"sigmas must be at least two finite, decreasing numbers >= 0, got {levels}")
     yield Step(0, levels[0], x)
-    for i, (sigma, sigma_next) in enumerate(zip(levels, levels[1:], strict=False)):
+    for i, (sigma, sigma_next) in enumerate(pairwise(levels)):
         if churn is not None and churn.S_churn > 0 and churn.S_min <= sigma <= churn.S_max:
             increase = min(churn.S_churn / (len(levels) - 1), math.sqrt(2) - 1)
             sigma_hat = sigma * (1 + increase)

@@ -92,7 +92,7 @@ class Training:
         with counter.torch_seeded(config.seed):
             denoiser = EDM2Denoiser(**{**config.network, **shape, "dtype": getattr(torch, config.precision)})
         self.config, self.images, self.device = config, 0, torch.device(device)
-        self.denoiser = denoiser.to(self.device, memory_format=torch.channels_last).train()
+        self.denoiser = denoiser.to(self.device).to(memory_format=torch.channels_last).train()
         self.ema = PowerEMA(self.denoiser, config.ema_stds)
         self.optimizer = torch.optim.Adam(
             self.denoiser.parameters(), lr=config.lr, betas=(0.9, 0.99), eps=1e-8, fused=True
@@ -123,7 +123,9 @@ class Training:
                 self.optimizer.state[parameter][key] = like.copy_(value)
 
 
-def inputs(config: Config, images: Tensor, labels: Tensor, num_classes: int, positions: Tensor):
+def inputs(
+    config: Config, images: Tensor, labels: Tensor, num_classes: int, positions: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """What the loss wants for uint8 images [n, C, H, W] and classes [n] that stand at `positions` [n] of the run.
 
     Returns images in [-1, 1], noise levels [n], unit noise like the images and one-hot classes [n, num_classes], of
@@ -180,14 +182,15 @@ def steps(training: Training, image_set: data.ImageSet, *, world: World | None =
             part, last = slice(start, start + micro), start + micro == share
             first = torch.tensor([training.images + world.rank * share + start])
             masks = int(counter.bits(config.seed, STREAMS["dropout"], first))
-            with nullcontext() if last or world.size == 1 else parallel.no_sync():
+            with parallel.no_sync() if isinstance(parallel, DistributedDataParallel) and not last else nullcontext():
                 with counter.torch_seeded(masks, training.device):
                     loss = parallel(images[part], sigma[part], noise[part], labels[part])  # [n, C, H, W]
                 # Sum over pixels, mean over the whole batch; DDP averages over processes, hence its size.
                 (loss.sum() * (world.size / config.batch)).backward()
             losses.append(loss.detach().mean(dim=(1, 2, 3)))
         for parameter in training.denoiser.parameters():
-            torch.nan_to_num(parameter.grad, nan=0, posinf=0, neginf=0, out=parameter.grad)
+            if parameter.grad is not None:
+                torch.nan_to_num(parameter.grad, nan=0, posinf=0, neginf=0, out=parameter.grad)
         for group in training.optimizer.param_groups:
             group["lr"] = rate
         training.optimizer.step()

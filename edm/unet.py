@@ -4,6 +4,8 @@ There are no biases, no group norms and no learned scales beyond a few gains. St
 """
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,8 @@ from torch import Tensor, nn
 
 EPS = 1e-4
 CHANNELS_PER_HEAD = 64  # of attention; fewer channels than that are one head
+BRANCH = 0.3  # share t of the new branch in x' = mp_sum(x, branch(x), t): convolutions and attention [EDM2, eq. 88]
+CLIP = 256.0  # activations are clipped to [-CLIP, CLIP], which they hardly reach: float16 ends at 65 504
 
 
 def mp_silu(x: Tensor) -> Tensor:
@@ -38,6 +42,9 @@ def unit_rms(x: Tensor, dim: int) -> Tensor:
 
 class Fourier(nn.Module):
     """Random Fourier features of a number, [N] -> [N, features] [EDM2, eq. 75]; stored with the weights."""
+
+    freqs: Tensor
+    phases: Tensor
 
     def __init__(self, features: int):
         super().__init__()
@@ -92,7 +99,17 @@ class Linear(nn.Module):
 class Block(nn.Module):
     """Residual block of the encoder ("enc") or decoder ("dec"), with resampling and attention [EDM2, figure 21]."""
 
-    def __init__(self, side, in_channels, out_channels, emb_channels, *, resample=None, attention=False, dropout=0.0):
+    def __init__(
+        self,
+        side: Literal["enc", "dec"],
+        in_channels: int,
+        out_channels: int,
+        emb_channels: int,
+        *,
+        resample: Literal["down", "up"] | None = None,
+        attention: bool = False,
+        dropout: float = 0.0,
+    ):
         super().__init__()
         if attention and out_channels % min(out_channels, CHANNELS_PER_HEAD):
             raise ValueError(
@@ -121,10 +138,10 @@ class Block(nn.Module):
         y = self.conv_res1(F.dropout(y, self.dropout, self.training))
         if self.side == "dec" and self.conv_skip is not None:
             x = self.conv_skip(x)
-        x = mp_sum(x, y, 0.3)
-        if self.attn_qkv is not None:
-            x = mp_sum(x, self.attn_proj(self.attend(self.attn_qkv(x))), 0.3)
-        return x.clip(-256, 256)
+        x = mp_sum(x, y, BRANCH)
+        if self.attn_qkv is not None and self.attn_proj is not None:
+            x = mp_sum(x, self.attn_proj(self.attend(self.attn_qkv(x))), BRANCH)
+        return x.clip(-CLIP, CLIP)
 
     @staticmethod
     def attend(qkv: Tensor) -> Tensor:  # [N, 3C, H, W] -> [N, C, H, W]
@@ -142,7 +159,15 @@ class UNet(nn.Module):
     """F(x; c_noise, labels). It runs in the dtype of x; the embedding of noise level and class in that of c_noise."""
 
     def __init__(
-        self, resolution, img_channels, label_dim, model_channels, channel_mult, num_blocks, attn_resolutions, dropout
+        self,
+        resolution: int,
+        img_channels: int,
+        label_dim: int,
+        model_channels: int,
+        channel_mult: Sequence[int],
+        num_blocks: int,
+        attn_resolutions: Sequence[int],
+        dropout: float,
     ):
         super().__init__()
         widths = [model_channels * m for m in channel_mult]
@@ -186,7 +211,7 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, c_noise: Tensor, labels: Tensor | None) -> Tensor:
         """x: [N, C, R, R]; c_noise: [N]; labels: one-hot [N, label_dim], or None without classes. Shape of x."""
         emb = self.emb_noise(self.emb_fourier(c_noise))
-        if self.emb_label is not None:
+        if self.emb_label is not None and labels is not None:
             emb = mp_sum(emb, self.emb_label(labels * math.sqrt(self.label_dim)), 0.5)
         emb = mp_silu(emb).to(x.dtype)
         x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)  # a constant channel in place of biases

@@ -67,7 +67,7 @@ def train_in_folder(
         for step in steps(training, image_set, world=world, micro_batch=micro_batch, compile=compile):
             done = step.images >= config.images
 
-            def due(every: int, before=before, images=step.images, done=done) -> bool:
+            def due(every: int, before: int = before, images: int = step.images, done: bool = done) -> bool:
                 return done or before // every < images // every
 
             log.add(step)
@@ -132,9 +132,11 @@ def draw(path: Path, training: Training, rows: int = 4) -> None:
     """Sample the widest average in a few steps: `rows` images of each of the first ten classes."""
     model, columns = training.ema.models[max(training.ema.models)], min(training.denoiser.label_dim, 10) or 10
     classes = range(columns) if model.label_dim else None
-    options = dict(sigmas=sigma_steps(12), device=training.device, batch=rows * columns)
-    images = [batch.images for batch in generate(model, range(rows * columns), model.img_shape, classes, **options)]
-    save_grid(path, torch.cat(images), columns)
+    batches = generate(
+        model, range(rows * columns), model.img_shape, classes,
+        sigmas=sigma_steps(12), device=training.device, batch=rows * columns,
+    )  # fmt: skip
+    save_grid(path, torch.cat([batch.images for batch in batches]), columns)
 
 
 class Log:
