@@ -96,5 +96,5 @@ def measured(x: Tensor, rounds: int = ROUNDS) -> Tensor:  # [7, 2]
         shares = (mass / len(x)).clamp(min=1e-12)
         found = by_depth(squares)
         length = variance[:, 0] + offset.square().mean(1)
-        ratio = (found[:, 1] / by_depth(mass * variance[:, 1])).sqrt()
+        ratio = (found[:, 1] / by_depth(mass * variance[:, 1])).sqrt().clamp(min=1e-3)  # of few points, it may be 0
     return torch.stack([(found[:, 0] / by_depth(mass * length)).sqrt(), ratio], 1)

@@ -68,7 +68,7 @@ def blur_row(main: float, weak: float, weight: float, steps: int, sigma_min: flo
     """Samples of a guided pair of blurred models, beside the mixture that the closed form predicts."""
     denoiser = guide(blurred(fractal("A"), main), blurred(fractal("A"), weak), weight)
     x = sample(denoiser, draw_start(n), sigma_steps(steps, sigma_min, SIGMA_MAX))
-    found = dict(zip(("length", "width"), widths.measured(x).T.tolist(), strict=True))
+    found = dict(zip(("length", "width"), widths.measured(x[~places.flown(x)]).T.tolist(), strict=True))
     mixture = widths.guided(main, weak, weight, sigma_min, SIGMA_MAX)
     predicted = dict(zip(("length", "width"), widths.expected(mixture).T.tolist(), strict=True))
     predicted["outliers"] = places.numbers(mixture.sample(min(8 * n, MANY), generator=generator(0)).float())["outliers"]
