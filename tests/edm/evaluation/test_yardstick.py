@@ -53,7 +53,7 @@ def test_a_stopped_sweep_goes_on_in_its_own_file(tmp_path):
     other, rows = measured(path, 6, late=lambda: True)
     assert rows is None and len(json.loads(other.read_text())["rows"]) == 1
     again, rows = measured(path, 6)
-    assert again == other and len(rows) == 2 and MADE == ARMS[1:]
+    assert again == other and len(rows) == 2 and ARMS[1:] == MADE
 
 
 def test_what_is_no_file_of_measurements_is_left_alone(tmp_path):
