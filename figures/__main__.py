@@ -95,7 +95,7 @@ def given(args: argparse.Namespace, names: list[str]) -> dict:
     own = ("seed", "w", "noise_seed", "data", "minutes", "workers", "adopt", "retrain")
     found = {name: value for name in own if (value := getattr(args, name)) is not None and value is not False}
     if args.redraw and (unheeded := sorted(found.keys() - {"data"})):
-        raise ValueError(f"--redraw computes nothing: leave out --{unheeded[0].replace('_', '-')}")
+        raise ValueError(f"--redraw computes nothing: leave --{unheeded[0].replace('_', '-')} out")
     if args.fast and (fixed := {k for name in names for k in registry.load(name).FAST} & found.keys()):
         option = f"--{min(fixed).replace('_', '-')}"
         raise ValueError(f"--fast chooses {option} itself: leave {option} out")

@@ -1,14 +1,11 @@
 """Figures: small ones made whole, redrawn from their results alone, and refused when they cannot be made."""
 
 import json
-import math
-import os
 import sys
 
-import numpy as np
 import pytest
 
-from edm.storage.atomic import plain, write_atomic
+from edm.storage.rows import Store
 from figures import __main__ as cli
 from figures.engine import registry
 from toy2d import pretrained
@@ -58,20 +55,80 @@ def test_unwritable_folder_is_refused_before_the_work(monkeypatch, tmp_path, cap
     assert "choose another folder with --out" in capsys.readouterr().err
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "x.json"
-    target.write_text("old")
+@pytest.mark.parametrize("words, message", [
+    ("seeds --seed 3", "seeds does not take --seed: fig1, fig2, fig9, flow, density, fig4_8_grids do"),
+    ("fig1 seeds --noise-seed 1 --seed 0", "seeds does not take --seed"),
+    ("fig7 --retrain", "fig7 does not take --retrain: fig1, fig2, fig9, flow do"),
+    ("images --retrain", "images does not take --retrain"),
+    ("seeds --retrain", "seeds does not take --retrain"),
+    ("all --minutes 3", "all does not take --minutes: networks, fig3"),
+    ("experiments --w 2", "experiments does not take --w: fig1, fig2, flow, density do"),
+    ("fig1 --workers 2", "fig1 does not take --workers: seeds"),
+    ("fig1 --adopt x.rows.jsonl", "fig1 does not take --adopt: seeds"),
+    ("pull --data digits", "pull does not take --data: networks"),
+    ("fig1 --redraw --seed 0", "--redraw computes nothing: leave --seed out"),
+    ("fig7 --fast --data digits", "--fast chooses --data itself: leave --data out"),
+])  # fmt: skip
+def test_an_option_that_would_not_be_heeded_is_refused(monkeypatch, tmp_path, capsys, words, message):
+    for place in (cli, pretrained):
+        monkeypatch.setattr(place, "make", None)
+    assert call(monkeypatch, *words.split(), "--out", tmp_path) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1 and not list(tmp_path.iterdir())
 
-    def breaks(file):
-        file.write(b"half")
-        raise OSError("disk full")
 
-    with pytest.raises(OSError):
-        write_atomic(target, breaks)
-    assert target.read_text() == "old" and os.listdir(tmp_path) == ["x.json"]
+def test_members_of_a_group_get_the_options_that_they_take(monkeypatch, tmp_path):
+    made, trained = {}, []
+    monkeypatch.setattr(cli, "make", lambda name, out, redraw, fast, **options: made.update({name: options}))
+    monkeypatch.setattr(pretrained, "make", lambda seed, folder: trained.append((seed, folder)))
+    assert call(monkeypatch, "all", "--retrain", "--seed", 2, "--out", tmp_path) == 0
+    assert trained == [(2, tmp_path / "checkpoints")]
+    assert made["fig1"] == {"seed": 2, "folder": tmp_path / "checkpoints"}
+    assert made["density"] == {"seed": 2}  # keeps to the shipped models of its training seeds
 
 
-def test_numbers_for_json():
-    assert plain({"a": np.float64(1 / 3), "b": [np.int64(2), math.nan], 3: (True,)}) == {
-        "a": 0.333333, "b": [2, None], "3": [True],
-    }  # fmt: skip
+SMALL = dict(n=64, seeds=[0, 1], weights=(1 / 3,), workers=0)
+
+
+def test_rows_stay_and_are_used_again(tmp_path, monkeypatch):
+    """Beside the result, also when it is written; of another version in a file of their own."""
+    module = registry.load("seeds")
+    monkeypatch.setattr(module, "FAST", {})
+    cli.make("seeds", tmp_path, **SMALL)
+    (kept,) = tmp_path.glob("seeds-*.rows.jsonl")
+    rows, numbers = kept.read_bytes(), json.loads((tmp_path / "seeds.json").read_text())
+    assert str(pretrained.FOLDER) not in rows.decode() and '\\"weight\\": 0.3333333333333333}' in rows.decode()
+    assert numbers["facts"]["version"] == module.VERSION and numbers["facts"]["row_seconds"] > 0
+    monkeypatch.setattr(module, "run", None)  # nothing is sampled any more
+    cli.make("seeds", tmp_path, **SMALL)
+    again = json.loads((tmp_path / "seeds.json").read_text())
+    assert again["facts"]["row_seconds"] == numbers["facts"]["row_seconds"]
+    for one in (numbers, again):
+        del one["facts"]["seconds"]
+    assert again == numbers
+    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
+    with pytest.raises(TypeError):  # would sample
+        cli.make("seeds", tmp_path, **SMALL)
+    cli.make("seeds", tmp_path, adopt=kept, **SMALL)
+    assert kept.read_bytes() == rows and len(list(tmp_path.glob("seeds-*.rows.jsonl"))) == 2
+
+
+def test_rows_of_other_models_are_other_rows(tmp_path, monkeypatch):
+    """Keys hold no folder, so the weights that lie in it are among the settings."""
+    same, other = tmp_path / "same", tmp_path / "other"
+    for kind in pretrained.RECIPES:
+        for seed in (0, 1):
+            for folder in (same, other):
+                model = pretrained.load(kind, seed if folder is same else 1 - seed)
+                pretrained.save(pretrained.path(kind, seed, folder), model, {"made": str(folder)})
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in same.iterdir():
+        pretrained.save(copy / path.name, pretrained.load_file(path), {"made": "elsewhere"})
+    assert pretrained.identity(same) == pretrained.identity(copy) != pretrained.identity(other)
+    module, options = registry.load("seeds"), SMALL | dict(workers=0)
+    first = module.compute(folder=same, store=Store(tmp_path / "seeds"), **options).numbers
+    second = module.compute(folder=other, store=Store(tmp_path / "seeds"), **options).numbers
+    assert first["runs"]["none"] != second["runs"]["none"]
+    monkeypatch.setattr(module, "run", None)
+    assert module.compute(folder=copy, store=Store(tmp_path / "seeds"), **options).numbers == first
