@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from edm import official
 from edm.cli.networks import ALPHA, add_networks, check_guidance, guided, load_networks
 from edm.cli.options import add_command, interval_of, number, out_file, positive
 from edm.evaluation import sweep
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError("evaluate runs in one process: make the images with `torchrun ... sample`, then give --images")
     if args.out:
         out_file(args.out)
+    if args.reference:
+        official.read_stats(args.reference)  # a damaged file is refused now, not after a classifier has been trained
     (measure_folder if args.images else measure_networks)(args, world)
 
 

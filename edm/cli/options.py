@@ -16,7 +16,8 @@ import torch
 from edm.official import RefusedPickle
 
 BAD_INPUT, UNFINISHED, INTERRUPTED = 2, 3, 130  # exit codes
-REFUSALS = (ValueError, OSError, ImportError, RefusedPickle)  # what the library raises for input that it cannot use
+# what the library raises for input that it cannot use
+REFUSALS = (ValueError, OSError, ImportError, RefusedPickle, torch.cuda.OutOfMemoryError)
 
 
 class Parser(argparse.ArgumentParser):
