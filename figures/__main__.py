@@ -73,7 +73,7 @@ def parser() -> cli.Parser:
     return p
 
 
-def make(name: str, out: Path, redraw: bool = False, fast: bool = False, **options) -> None:
+def make(name: str, out: Path, redraw: bool = False, fast: bool = False, **options: object) -> None:
     """Compute (or load), draw and write one figure; each file whole or not at all."""
     module, store = registry.load(name), out / f"{name}.rows.jsonl"
     if not redraw:

@@ -54,6 +54,7 @@ BAD = [  # a command, and what the line must name: the value, and a word of the 
     ("edm evaluate --images empty", "empty", "edm sample"),
     ("edm evaluate --images images", "images", "--data"),
     ("edm evaluate --images images --weights 2", "--weights", "leave out"),
+    ("edm evaluate --count 5", "--count 5", "6 or more"),
     ("edm evaluate --weights 1 inf", "'inf'", "such as 1.5"),
     ("edm evaluate --main shipped:digits --features taste", "'taste'", "inception"),
     ("edm evaluate --main shipped:digits --data nothing", "'nothing'", "choose from"),

@@ -101,13 +101,12 @@ def train_command(args: argparse.Namespace) -> None:
         for seed in range(8) if args.seeds is None else args.seeds:
             pretrained.make(seed, folder, args.device)
         return
-    recipe = dict(classes=args.classes or "A", hidden=args.hidden or 64, iterations=args.iterations or 4096)
-    seed = args.seed or 0
-    out = cli.out_file(
-        args.out or Path(f"{recipe['classes']}-h{recipe['hidden']}-it{recipe['iterations']}-{seed}.safetensors")
-    )
+    classes, hidden = args.classes or "A", args.hidden or 64
+    iterations, seed = args.iterations or 4096, args.seed or 0
+    out = cli.out_file(args.out or Path(f"{classes}-h{hidden}-it{iterations}-{seed}.safetensors"))
     start = time.perf_counter()
-    trained = train(**recipe, seed=seed, device=args.device)
+    trained = train(classes, hidden, iterations, seed, device=args.device)
+    recipe = dict(classes=classes, hidden=hidden, iterations=iterations)
     pretrained.save(out, trained.model, pretrained.facts(recipe, seed, start))
     print(f"wrote {out}")
 

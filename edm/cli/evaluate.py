@@ -17,6 +17,8 @@ from edm.storage.atomic import write_json
 from edm.storage.png import read_folder
 from edm.training import distributed
 
+NEIGHBOURS = 5  # that precision and recall look at
+
 TEXT = """\
 Frechet distance, precision, recall, density, coverage and class agreement: of a folder that `sample` wrote (--images), or
 of the networks over guidance methods and weights, without storing images. Killed, the same command goes on.
@@ -50,6 +52,8 @@ def run(args: argparse.Namespace) -> None:
     world = distributed.join(args.device)
     if world.size > 1:
         raise ValueError("evaluate runs in one process: make the images with `torchrun ... sample`, then give --images")
+    if args.count <= NEIGHBOURS:
+        raise ValueError(f"--count {args.count} is too few for precision and recall: give {NEIGHBOURS + 1} or more")
     if args.out:
         out_file(args.out)
     if args.reference:
