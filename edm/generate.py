@@ -40,15 +40,17 @@ def guided(main: Denoiser, kind: str, weight: float, *, guide: Denoiser | None =
     """
     if kind not in KINDS:
         raise ValueError(f"unknown guidance {kind!r}: choose from {', '.join(KINDS)}")
-    if kind in ("autoguidance", "blend") and guide is None:
-        raise ValueError(f"kind {kind!r} needs a guide, a worse version of main: got guide=None")
-    uncond = guidance.unconditional(main) if uncond is None else uncond
     if kind == "none":
         return main
-    if kind == "blend":
-        w_uncond, w_guide = guidance.blend_weights(weight, alpha)
-        return guidance.guide_several(main, [(uncond, w_uncond), (guide, w_guide)], interval)
-    return guidance.guide(main, guide if kind == "autoguidance" else uncond, weight, interval)
+    uncond = guidance.unconditional(main) if uncond is None else uncond
+    if kind == "cfg":
+        return guidance.guide(main, uncond, weight, interval)
+    if guide is None:
+        raise ValueError(f"kind {kind!r} needs a guide, a worse version of main: got guide=None")
+    if kind == "autoguidance":
+        return guidance.guide(main, guide, weight, interval)
+    w_uncond, w_guide = guidance.blend_weights(weight, alpha)
+    return guidance.guide_several(main, [(uncond, w_uncond), (guide, w_guide)], interval)
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -60,7 +61,8 @@ def load(
     dtype: of the U-Net; None is float16 on a GPU and float32 on the CPU. Raises FileNotFoundError, or ValueError if the
     networks make images of different shapes.
     """
-    device, found, identity = torch.device(device), {}, {}
+    device, identity = torch.device(device), {}
+    found: dict[str, Any] = {}  # EDM2Denoiser or None by name
     for name, path, width in (("main", main, ema), ("guide", guide, ema_guide), ("uncond", uncond, ema_guide)):
         if path is None:
             found[name] = None
@@ -95,7 +97,7 @@ def shipped_path(name: str, role: str = "main") -> Path:
     return CHECKPOINTS / f"{name}-{role}.safetensors"
 
 
-def shipped(name: str = "digits", **options) -> Models:
+def shipped(name: str = "digits", **options: Any) -> Models:
     """A main model and its guide that come with the program.
 
     digits: training seed 0 of `python -m figures images`, made into these files by `figures.images.study.ship("digits")`. main:

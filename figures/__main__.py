@@ -9,7 +9,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from edm.storage.rows import Store, Unfinished  # noqa: E402 (the backend comes first)
+from edm.cli import options as cli  # noqa: E402 (the backend comes first)
+from edm.storage.rows import Store, Unfinished  # noqa: E402
 from figures.engine import registry, result  # noqa: E402
 from figures.images.study import STUDIES  # noqa: E402
 from toy2d import pretrained  # noqa: E402
@@ -19,7 +20,10 @@ EXAMPLES = """examples:
   python -m figures list                 what there is, how long each takes and what it needs
   python -m figures all                  the paper's 2D figures into figures/out
   python -m figures fig1 fig2            two figures, from the shipped models of training seed 0
-  python -m figures fig1 --seed 2 --w 2  another training seed, another autoguidance weight
+  python -m figures fig1 --seed 2 --weight 2
+                                         another training seed, another autoguidance weight
+  python -m figures fig1 --models FOLDER
+                                         from the authors' own three networks: their files, read without running them
   python -m figures fig1 --redraw        the picture again from fig1.json and fig1.npz, nothing computed
   python -m figures fig1 --retrain       train the models first (about 2 minutes), then use those
   python -m figures experiments          the 2D experiments over training seeds
@@ -36,19 +40,22 @@ older version of the experiment stay in files of their own (NAME-DIGEST.rows.jso
 study lie beside its networks)."""
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        "python -m figures", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> cli.Parser:
+    usage = "%(prog)s NAME... [OPTIONS]"
+    p = cli.Parser("python -m figures", usage=usage, description=__doc__, epilog=EXAMPLES)
     p.add_argument("names", nargs="+", metavar="NAME", help=", ".join([*registry.MODULES, *registry.GROUPS, "list"]))
-    p.add_argument("--seed", type=int, help="training seed of the models in the pictures (default: 0)")
+    p.add_argument("--seed", type=cli.natural, help="training seed of the models in the pictures (default: 0)")
     p.add_argument(
-        "--w", type=float, help=f"autoguidance weight of the pictures (default: {AUTOGUIDANCE_W:g}, the paper's)"
+        "--weight",
+        dest="w",
+        type=cli.number,
+        metavar="W",
+        help=f"autoguidance weight of the pictures (default: {AUTOGUIDANCE_W:g}, the paper's)",
     )
-    p.add_argument("--noise-seed", type=int, help="seed of the starting points (default: 0)")
+    p.add_argument("--noise-seed", type=cli.natural, help="seed of the starting points (default: 0)")
     p.add_argument("--data", choices=STUDIES, help="image study: of which data set (default: digits)")
     p.add_argument(
-        "--minutes", type=float, help="image study: stop after so long with exit code 3; the same command goes on"
+        "--minutes", type=cli.minutes, help="image study: stop after so long with exit code 3; the same command goes on"
     )
     p.add_argument(
         "--out",
@@ -57,8 +64,13 @@ def parser() -> argparse.ArgumentParser:
         "installed and not a checkout; in it the folder of --data, and fast with --fast)",
     )
     p.add_argument("--fast", action="store_true", help="few seeds and samples: seconds instead of minutes")
-    p.add_argument("--workers", type=int, help="processes of an experiment (default: one a core)")
-    p.add_argument("--adopt", type=Path, metavar="FILE", help="take rows with the same tasks from an older row file")
+    p.add_argument("--workers", type=cli.natural, help="processes of an experiment (default: one a core)")
+    p.add_argument(
+        "--models", type=Path, metavar="FOLDER", help="fig1: with the authors' own networks, downloaded files"
+    )
+    p.add_argument(
+        "--adopt", type=Path, metavar="FILE", help="use the rows of an older row file, after saying what differs"
+    )
     p.add_argument("--redraw", action="store_true", help="draw again from the stored results")
     p.add_argument("--retrain", action="store_true", help="train the models of this seed first, into OUT/checkpoints")
     return p
@@ -92,12 +104,12 @@ def folder_of(name: str, args: argparse.Namespace) -> Path:
 
 def given(args: argparse.Namespace, names: list[str]) -> dict:
     """The options on the command line that are an experiment's own. Raises ValueError where nothing would heed them."""
-    own = ("seed", "w", "noise_seed", "data", "minutes", "workers", "adopt", "retrain")
+    own = ("seed", "w", "noise_seed", "data", "minutes", "workers", "models", "adopt", "retrain")
     found = {name: value for name in own if (value := getattr(args, name)) is not None and value is not False}
     if args.redraw and (unheeded := sorted(found.keys() - {"data"})):
-        raise ValueError(f"--redraw computes nothing: leave --{unheeded[0].replace('_', '-')} out")
+        raise ValueError(f"--redraw computes nothing: leave {registry.flag(unheeded[0])} out")
     if args.fast and (fixed := {k for name in names for k in registry.load(name).FAST} & found.keys()):
-        option = f"--{min(fixed).replace('_', '-')}"
+        option = registry.flag(min(fixed))
         raise ValueError(f"--fast chooses {option} itself: leave {option} out")
     registry.check_options(args.names, found)
     return found
@@ -113,8 +125,9 @@ def listing() -> str:
     return "\n".join([*lines, "", "groups:", *groups])
 
 
-def main() -> int:
-    args = parser().parse_args()
+def main(arguments: list[str] | None = None) -> int:
+    """Make what the arguments ask for; the exit code: 0 done, 2 wrong input, 3 stopped by --minutes, 130 by Ctrl-C."""
+    args = parser().parse_args(arguments)
     if "list" in args.names:
         print(listing())
         return 0
@@ -122,7 +135,7 @@ def main() -> int:
         names = registry.names(args.names)
         options = given(args, names)
         for name in names:
-            result.check_folder(folder_of(name, args))
+            cli.out_folder(folder_of(name, args))
         trained = folder_of(names[0], args) / "checkpoints"
         if options.pop("retrain", False):
             pretrained.make(args.seed or 0, trained)
@@ -135,15 +148,13 @@ def main() -> int:
             out = folder_of(name, args)
             make(name, out, args.redraw, args.fast, **options, **models)
             print(f"{out / name}.png  ({time.perf_counter() - start:.0f} s)", flush=True)
-    except (ValueError, OSError) as error:
-        print(f"figures: {error}", file=sys.stderr)
-        return 2
+    except cli.REFUSALS as error:
+        return cli.refuse("python -m figures", error)
     except Unfinished as error:
         print(error, file=sys.stderr)
-        return 3
+        return cli.UNFINISHED
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        return cli.interrupted()
     return 0
 
 

@@ -4,108 +4,136 @@ import argparse
 import json
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from edm.cli import options as cli
+from edm.denoiser import Denoiser
 from edm.guidance import guide, truncate
+from edm.storage.atomic import write_atomic
 from toy2d import metrics, pretrained
 from toy2d.fractal import CLASSES, fractal
-from toy2d.paired import draw_start, run
+from toy2d.paired import AUTOGUIDANCE_W, draw_start, run
 from toy2d.train import train
 
-EXAMPLES = {
-    "train": """examples:
+TRAIN = """\
+Train one model, or all that are shipped.
+
+examples:
   python -m toy2d train --all                    all shipped models, seeds 0-7, into toy2d/checkpoints (2 to 3 minutes a seed)
   python -m toy2d train --all --seeds 7          one more seed
-  python -m toy2d train --hidden 16 --iterations 1024 --out tiny.safetensors""",
-    "sample": """examples:
+  python -m toy2d train --hidden 16 --iterations 1024 --out tiny.safetensors"""
+SAMPLE = """\
+Draw points, with or without guidance. The same --noise-seed gives the same starting points, whatever the models.
+
+examples:
   python -m toy2d sample                         main model alone, 2^14 points into samples.npz
-  python -m toy2d sample --guide guide --w 3     autoguidance
-  python -m toy2d sample --guide uncond --w 4 --interval 0.01 0.5
+  python -m toy2d sample --guide guide --weight 3
+                                                 autoguidance
+  python -m toy2d sample --guide uncond --weight 4 --interval 0.01 0.5
   python -m toy2d sample --main tiny.safetensors --truncate 1.4 -n 4096 --out tiny.npz
-  python -m toy2d sample --main exact            the true score: the floor of every measurement""",
-    "evaluate": """examples:
+  python -m toy2d sample --main exact            the true score: the floor of every measurement"""
+EVALUATE = """\
+Measure points against the true distribution of class A.
+
+examples:
   python -m toy2d evaluate samples.npz           outliers, coverage, distances beside those of true samples
-  python -m toy2d evaluate samples.npz --json""",
-}
+  python -m toy2d evaluate samples.npz --json"""
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser("python -m toy2d", description=__doc__)
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def parser() -> cli.Parser:
+    top = cli.Parser("python -m toy2d", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="python -m toy2d")
+    kinds = ", ".join(pretrained.RECIPES)
 
-    def command(name: str, help: str) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name, help=help, epilog=EXAMPLES[name], formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-
-    p = command("train", "train one model, or all that are shipped")
-    p.add_argument("--all", action="store_true", help="train every shipped kind: " + ", ".join(pretrained.RECIPES))
-    p.add_argument(
-        "--seeds", type=int, nargs="+", default=list(range(8)), help="with --all: training seeds (default: 0 to 7)"
-    )
-    p.add_argument("--classes", default="A", help=f"one of {', '.join(CLASSES)} (default: A)")
-    p.add_argument("--hidden", type=int, default=64, help="width of the network (default: 64)")
-    p.add_argument("--iterations", type=int, default=4096, help="training steps (default: 4096)")
-    p.add_argument("--seed", type=int, default=0, help="without --all: training seed (default: 0)")
-    p.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    p = cli.add_command(commands, "train", "train one model, or all that are shipped", TRAIN)
+    p.add_argument("--all", action="store_true", help=f"train every shipped kind: {kinds}")
+    p.add_argument("--seeds", type=cli.natural, nargs="+", help="with --all: training seeds (default: 0 to 7)")
+    p.add_argument("--classes", choices=CLASSES, help="of the data (default: A)")
+    p.add_argument("--hidden", type=cli.positive, help="width of the network (default: 64)")
+    p.add_argument("--iterations", type=cli.positive, help="training steps (default: 4096)")
+    p.add_argument("--seed", type=cli.natural, help="without --all: training seed (default: 0)")
+    p.add_argument("--device", type=cli.device, default="cpu", help="cpu or cuda (default: cpu)")
     p.add_argument("--out", type=Path, help="file to write; with --all a folder (default: toy2d/checkpoints)")
+    p.set_defaults(run=train_command)
 
-    p = command("sample", "draw points, with or without guidance")
-    p.add_argument("--main", default="main", help="a shipped kind, a .safetensors file, or exact (default: main)")
-    p.add_argument("--guide", help="a shipped kind or a .safetensors file (default: none)")
-    p.add_argument("--w", type=float, default=3.0, help="guidance weight, used with --guide (default: 3)")
-    p.add_argument("--interval", type=float, nargs=2, metavar=("LO", "HI"), help="guide only for LO < sigma <= HI")
-    p.add_argument("--truncate", type=float, help="multiply the score by this factor instead of guiding")
-    p.add_argument("-n", type=int, default=2**14, help="number of points (default: 16384)")
-    p.add_argument("--seed", type=int, default=0, help="training seed of the shipped models (default: 0)")
-    p.add_argument("--noise-seed", type=int, default=0, help="seed of the starting points (default: 0)")
+    p = cli.add_command(commands, "sample", "draw points, with or without guidance", SAMPLE)
+    p.add_argument("--main", default="main", help=f"{kinds}, a .safetensors file, or exact (default: main)")
+    p.add_argument("--guide", help=f"{kinds}, or a .safetensors file (default: none)")
+    p.add_argument(
+        "--weight", type=cli.number, help=f"guidance weight, used with --guide (default: {AUTOGUIDANCE_W:g})"
+    )
+    cli.add_interval(p)
+    p.add_argument("--truncate", type=cli.number, help="multiply the score by this factor instead of guiding")
+    p.add_argument("-n", type=cli.positive, default=2**14, help="number of points (default: 16384)")
+    p.add_argument("--seed", type=cli.natural, default=0, help="training seed of the shipped models (default: 0)")
+    p.add_argument("--noise-seed", type=cli.natural, default=0, help="seed of the starting points (default: 0)")
+    p.add_argument("--device", type=cli.device, default="cpu", help="cpu or cuda (default: cpu)")
     p.add_argument("--out", type=Path, default=Path("samples.npz"), help="file to write (default: samples.npz)")
+    p.set_defaults(run=sample_command)
 
-    p = command("evaluate", "measure points against the true distribution of class A")
+    p = cli.add_command(
+        commands, "evaluate", "measure points against the true distribution of class A", EVALUATE, "FILE"
+    )
     p.add_argument("file", type=Path, help=".npz with an array `samples` [N, 2]")
     p.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    p.set_defaults(run=evaluate_command)
     return top
 
 
-def model(name: str, seed: int):
+def model(name: str, seed: int) -> Denoiser:
+    """The denoiser that --main or --guide names."""
     if name == "exact":
         return fractal("A")
     return pretrained.load_file(name) if name.endswith(".safetensors") else pretrained.load(name, seed)
 
 
 def train_command(args: argparse.Namespace) -> None:
+    own = ("classes", "hidden", "iterations", "seed") if args.all else ("seeds",)
+    if unheeded := [name for name in own if getattr(args, name) is not None]:
+        where = "with --all, which trains the shipped kinds" if args.all else "without --all"
+        raise ValueError(f"--{unheeded[0]} has no effect {where}: leave it out")
     if args.all:
-        folder = args.out or pretrained.FOLDER
-        for seed in args.seeds:
+        folder = cli.out_folder(args.out or pretrained.FOLDER)
+        for seed in range(8) if args.seeds is None else args.seeds:
             pretrained.make(seed, folder, args.device)
         return
-    out = args.out or Path(f"{args.classes}-h{args.hidden}-it{args.iterations}-{args.seed}.safetensors")
-    recipe = dict(classes=args.classes, hidden=args.hidden, iterations=args.iterations)
+    classes, hidden = args.classes or "A", args.hidden or 64
+    iterations, seed = args.iterations or 4096, args.seed or 0
+    out = cli.out_file(args.out or Path(f"{classes}-h{hidden}-it{iterations}-{seed}.safetensors"))
     start = time.perf_counter()
-    trained = train(**recipe, seed=args.seed, device=args.device)
-    pretrained.save(out, trained.model, pretrained.facts(recipe, args.seed, start))
+    trained = train(classes, hidden, iterations, seed, device=args.device)
+    recipe = dict(classes=classes, hidden=hidden, iterations=iterations)
+    pretrained.save(out, trained.model, pretrained.facts(recipe, seed, start))
     print(f"wrote {out}")
 
 
 def sample_command(args: argparse.Namespace) -> None:
-    denoiser = model(args.main, args.seed)
+    out, interval = cli.out_file(args.out), cli.interval_of(args)
+    if args.guide is None and (args.weight is not None or interval):
+        raise ValueError(
+            f"--{'interval' if interval else 'weight'} is for guidance: name a model with --guide, or leave it out"
+        )
+    if args.guide and args.truncate is not None:
+        raise ValueError(f"--truncate {args.truncate:g} is instead of --guide {args.guide}: leave out one of the two")
+    main, weak = (name and model(name, args.seed) for name in (args.main, args.guide))
+    for network in (main, weak):
+        if isinstance(network, torch.nn.Module):
+            network.to(args.device)
     if args.truncate is not None:
-        denoiser = truncate(denoiser, args.truncate)
-    if args.guide:
-        denoiser = guide(denoiser, model(args.guide, args.seed), args.w, args.interval and tuple(args.interval))
-    samples = run(denoiser, draw_start(args.n, args.noise_seed), progress=True)
-    np.savez(args.out, samples=samples.numpy())
-    print(f"wrote {args.out}")
+        main = truncate(main, args.truncate)
+    if weak is not None:
+        main = guide(main, weak, AUTOGUIDANCE_W if args.weight is None else args.weight, interval)
+    samples = run(main, draw_start(args.n, args.noise_seed).to(args.device), progress=True).cpu()
+    write_atomic(out, lambda file: np.savez(file, samples=samples.numpy()))
+    print(f"wrote {out}")
 
 
 def evaluate_command(args: argparse.Namespace) -> None:
-    try:
-        samples = torch.from_numpy(np.load(args.file)["samples"])
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{args.file} is not an .npz file with an array `samples` ({error})") from error
+    samples = read_samples(args.file)
     numbers, floor = metrics.evaluate(samples), metrics.floor(len(samples))
     if args.json:
         print(json.dumps({"samples": numbers, "floor": floor}, indent=2))
@@ -115,13 +143,26 @@ def evaluate_command(args: argparse.Namespace) -> None:
         print(f"{name:28s}{value:12.5g}{floor[name]:14.5g}")
 
 
-def main() -> int:
-    args = parser().parse_args()
+def read_samples(file: Path) -> torch.Tensor:  # [N, 2] float32
+    """The points in a file that `sample` wrote. Raises ValueError naming the file if it holds none."""
     try:
-        {"train": train_command, "sample": sample_command, "evaluate": evaluate_command}[args.command](args)
-    except (ValueError, OSError) as error:
-        print(f"toy2d {args.command}: {error}", file=sys.stderr)
-        return 2
+        with np.load(file) as stored:
+            return torch.from_numpy(stored["samples"].astype(np.float32))
+    except (OSError, EOFError, LookupError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{file} is not an .npz file with an array `samples` of points ({error}): make one with `python -m toy2d sample`"
+        ) from error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns its exit code: 0 done, 2 wrong input (one line on stderr)."""
+    args = parser().parse_args(arguments)
+    try:
+        args.run(args)
+    except cli.REFUSALS as error:
+        return cli.refuse(args.prog, error)
+    except KeyboardInterrupt:
+        return cli.interrupted()
     return 0
 
 

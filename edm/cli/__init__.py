@@ -1,7 +1,5 @@
 """The command line, `python -m edm COMMAND`. One module a command holds its options, its help and its work."""
 
-import torch
-
 from edm.cli import convert, evaluate, prepare, reconstruct, sample, train
 from edm.cli.options import REFUSALS, Parser, interrupted, refuse
 from edm.training import distributed
@@ -28,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     try:
         return args.run(args) or 0
-    except (torch.cuda.OutOfMemoryError, *REFUSALS) as error:
+    except REFUSALS as error:
         return refuse(args.prog, error)
     except KeyboardInterrupt:
         return interrupted()

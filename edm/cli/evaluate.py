@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from edm import official
 from edm.cli.networks import ALPHA, add_networks, check_guidance, guided, load_networks
 from edm.cli.options import add_command, interval_of, number, out_file, positive
 from edm.evaluation import sweep
@@ -16,6 +17,8 @@ from edm.metrics import collect, evaluate_features
 from edm.storage.atomic import write_json
 from edm.storage.png import read_folder
 from edm.training import distributed
+
+NEIGHBOURS = 5  # that precision and recall look at
 
 TEXT = """\
 Frechet distance, precision, recall, density, coverage and class agreement: of a folder that `sample` wrote (--images), or
@@ -50,8 +53,12 @@ def run(args: argparse.Namespace) -> None:
     world = distributed.join(args.device)
     if world.size > 1:
         raise ValueError("evaluate runs in one process: make the images with `torchrun ... sample`, then give --images")
+    if args.count <= NEIGHBOURS:
+        raise ValueError(f"--count {args.count} is too few for precision and recall: give {NEIGHBOURS + 1} or more")
     if args.out:
         out_file(args.out)
+    if args.reference:
+        official.read_stats(args.reference)  # a damaged file is refused now, not after a classifier has been trained
     (measure_folder if args.images else measure_networks)(args, world)
 
 

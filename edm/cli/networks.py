@@ -62,7 +62,7 @@ def load_networks(args: argparse.Namespace, world: distributed.World) -> Found:
     """The networks that --main, --guide, --uncond or --preset name. Raises ValueError or FileNotFoundError."""
     if args.preset and args.main:
         raise ValueError(f"--preset {args.preset} and --main {args.main} both name a main model: leave out one of them")
-    weight = WEIGHT
+    main, guide, weight = Path(), args.guide, WEIGHT
     if args.preset:
         preset, name = official.PRESETS[args.preset], args.preset
         files = [file for file in preset[:2] if file]
@@ -71,14 +71,14 @@ def load_networks(args: argparse.Namespace, world: distributed.World) -> Found:
                 official.fetch(file, args.weights_folder, args.url)
         world.wait()
         main, *guides = (Path(args.weights_folder, file) for file in files)
-        guide = args.guide or next(iter(guides), None)
-        weight = preset.weight if guides else weight
+        if guides:
+            guide, weight = guide or guides[0], preset.weight
     else:
-        main, guide = args.main or DEFAULT, args.guide
-        if guide is None and main.startswith(SHIPPED):
-            guide = main
-        main, name = path_of(main, "main"), name_of(main)
-        if guide is None and (main.parent / "guide").is_dir():
+        wanted = args.main or DEFAULT
+        main, name = path_of(wanted, "main"), name_of(wanted)
+        if guide is None and wanted.startswith(SHIPPED):
+            guide = wanted
+        elif guide is None and (main.parent / "guide").is_dir():
             guide = main.parent / "guide"
     found = models.load(
         main, guide and path_of(str(guide), "guide"), args.uncond, ema=args.ema, ema_guide=args.ema_guide,

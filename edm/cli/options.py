@@ -9,20 +9,21 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
 from edm.official import RefusedPickle
 
 BAD_INPUT, UNFINISHED, INTERRUPTED = 2, 3, 130  # exit codes
-REFUSALS = (ValueError, OSError, ImportError, RefusedPickle)  # what the library raises for input that it cannot use
+# what the library raises for input that it cannot use
+REFUSALS = (ValueError, OSError, ImportError, RefusedPickle, torch.cuda.OutOfMemoryError)
 
 
 class Parser(argparse.ArgumentParser):
     """Keeps the line breaks of its help, takes no abbreviations, and says what is wrong in one line."""
 
-    def __init__(self, prog: str | None = None, **options):
+    def __init__(self, prog: str | None = None, **options: Any):
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(prog, allow_abbrev=False, **options)
 
@@ -49,8 +50,8 @@ def add_command(
 ) -> Parser:
     """A command whose --help shows the description and the examples of `text`."""
     description, _, examples = text.partition("\nexamples:\n")
-    options = dict(usage=f"%(prog)s {usage}", help=help, description=description, epilog="examples:\n" + examples)
-    p = commands.add_parser(name, **options)
+    usage, epilog = f"%(prog)s {usage}", "examples:\n" + examples
+    p = commands.add_parser(name, usage=usage, help=help, description=description, epilog=epilog)
     p.set_defaults(prog=p.prog)
     return p
 

@@ -18,7 +18,7 @@ other seeds nor on the number of processes, and all methods start from the same 
 examples:
   python -m edm sample                                      80 garments with autoguidance, by the networks that come with it
   python -m edm sample --guidance none                      the same without guidance, from the same noise
-  python -m edm sample --main shipped:digits --weight 1.25  digits
+  python -m edm sample --main shipped:digits --weight 1.25
   python -m edm sample --main runs/digits/main --guidance cfg --weight 3 --classes 3,8 --seeds 0-19
   python -m edm sample --guidance blend --alpha 0.7 --interval 0.2 3 --out runs/blend
   python -m edm sample --preset img64-s-autoguidance --seeds 0-9

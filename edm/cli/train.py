@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import math
 import time
 
 from tqdm import tqdm
@@ -57,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     world.wait()
     image_set = data.load(pair.main.data, "train", args.data_folder)
 
-    def minutes_left() -> float | None:
-        return None if args.minutes is None else args.minutes - (time.monotonic() - begin) / 60
+    def minutes_left() -> float:
+        return math.inf if args.minutes is None else args.minutes - (time.monotonic() - begin) / 60
 
     for name, config in (("main", pair.main), ("guide", pair.guide)):
         if args.only in (None, name):
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     measure_by = yardstick(pair.main.data, None, args.data_folder, world.device)
     rows = sweep_pair(
         out / "guidance.json", found, measure_by, arms=sweep.arms(("autoguidance", "cfg"), pair.weights), repeats=1,
-        count=pair.count, steps=pair.num_steps, late=lambda: args.minutes is not None and minutes_left() < 0,
+        count=pair.count, steps=pair.num_steps, late=lambda: minutes_left() < 0,
     )  # fmt: skip
     if rows is None:
         return unfinished()
@@ -108,9 +109,9 @@ def pair_from(args: argparse.Namespace, world: distributed.World) -> Pair:
         changes["precision"] = args.precision or "float32"
     if args.images is None:
         return pair.replace(**changes)
-    share = args.images / pair.main.images
-    pair = pair.replace(**changes, lr_ramp=round(pair.main.lr_ramp * min(share, 1)))
-    guide = dataclasses.replace(pair.guide, images=max(round(pair.guide.images * share), 1))
+    length = args.images / pair.main.images
+    pair = pair.replace(**changes, lr_ramp=round(pair.main.lr_ramp * min(length, 1)))
+    guide = dataclasses.replace(pair.guide, images=max(round(pair.guide.images * length), 1))
     return dataclasses.replace(pair, main=dataclasses.replace(pair.main, images=args.images), guide=guide)
 
 

@@ -39,7 +39,9 @@ def sweep_to_file(
     settings = json.loads(json.dumps(settings))
     path = file_of(path, settings)
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    about = dict(settings=settings, floor=measure_by.floor, extractor=dict(extractor.info), device=device_name(extractor.device))
+    about = dict(
+        settings=settings, floor=measure_by.floor, extractor=dict(extractor.info), device=device_name(extractor.device)
+    )
     about["versions"] = {"python": platform.python_version(), "torch": torch.__version__}
     for row in sweep(guided, measure_by, done=rows, **options):
         rows = [*rows, row]

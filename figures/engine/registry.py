@@ -90,4 +90,9 @@ def check_options(wanted: Iterable[str], given: Iterable[str]) -> None:
         for word in wanted:
             if not any(option in options(name) for name in GROUPS.get(word, [word])):
                 takers = [name for name in MODULES if option in options(name)]
-                raise ValueError(f"{word} does not take --{option.replace('_', '-')}: {', '.join(takers)} do")
+                raise ValueError(f"{word} does not take {flag(option)}: {', '.join(takers)} do")
+
+
+def flag(option: str) -> str:
+    """How the command line spells an option."""
+    return "--weight" if option == "w" else f"--{option.replace('_', '-')}"
