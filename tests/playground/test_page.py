@@ -2,9 +2,7 @@
 
 import json
 
-import numpy as np
 import pytest
-import torch
 
 from toy2d import metrics
 from toy2d.fractal import fractal
