@@ -29,6 +29,7 @@ SEEDS = (0, 1, 2, 3)  # training seeds in the page; two of each population (the 
 COUNTS = (256, 512, 1024, 2048, 4096, 8192)  # numbers of points that the page offers
 UNIT = 1e-4  # of the outlines' coordinates
 TOLERANCE = 3e-4  # how far a simplified outline may lie from the exact one
+NEWTON = 4  # steps that put a corner onto the exact outline
 # Modules in the order in which they are joined; what the workers need comes first.
 COMPUTE = ("data", "model", "mixture", "random", "sampler", "measure")
 PAGE = (
@@ -85,13 +86,11 @@ def bundle(names: Iterable[str]) -> str:
 
 def data(seeds: Iterable[int] = SEEDS) -> dict:
     """Everything the page knows: models, mixture, outlines, starting points and floors."""
-    truth = fractal("A")
+    kinds, truth = pretrained.RECIPES, fractal("A")
+    models = {seed: {kind: encode(weights(pretrained.load(kind, seed)), "f4") for kind in kinds} for seed in seeds}
     level = metrics.region_levels(truth)[0]
     return {
-        "models": {
-            seed: {kind: encode(weights(pretrained.load(kind, seed)), "f4") for kind in pretrained.RECIPES}
-            for seed in seeds
-        },
+        "models": models,
         "mixture": encode(mixture(truth), "f8"),
         "leaves": (branch_depths() == branch_depths().max()).nonzero()[:, 0].tolist(),
         "level": level,
@@ -148,7 +147,7 @@ def _true_shares(truth: GaussianMixture) -> torch.Tensor:
 def outline(truth: GaussianMixture, level: float, spacing: float) -> str:
     """The border of {log p > level} as an SVG path in units of UNIT.
 
-    Lines are first followed on a grid. One Newton step along the gradient then puts every corner onto the exact border.
+    Lines are first followed on a grid. Newton steps along the gradient then put every corner onto the exact border.
     """
     low, high = truth.means.min(0).values - 0.1, truth.means.max(0).values + 0.1
     x, y = (torch.arange(a, b, spacing) for a, b in zip(low.tolist(), high.tolist(), strict=True))
@@ -158,9 +157,10 @@ def outline(truth: GaussianMixture, level: float, spacing: float) -> str:
     path = []
     for line in lines:
         at = torch.from_numpy(line).double()
-        log_prob, score = truth.log_prob_and_score(at)
-        step = ((level - log_prob) / score.square().sum(1))[:, None] * score
-        at = at + step.clamp(-spacing, spacing)
+        for _ in range(NEWTON):
+            log_prob, score = truth.log_prob_and_score(at)
+            step = ((level - log_prob) / score.square().sum(1))[:, None] * score
+            at = at + step.clamp(-spacing / 4, spacing / 4)
         corners = np.round(simplify(at.numpy(), TOLERANCE) / UNIT).astype(int)
         if len(corners) > 3:
             moves = np.diff(corners[:-1], axis=0)  # the last corner is the first

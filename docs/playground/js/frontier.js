@@ -31,9 +31,9 @@ export class Frontier {
   // Adds what a run has measured, and what its points without guidance have.
   add(run) {
     for (const { settings, meters } of run.paths) {
-      this.runs = this.runs.filter((old) => !sameRun(old.settings, settings));
       const numbers = meters[settings.steps];
-      if (Number.isFinite(numbers.tv)) this.runs.push({ settings: { ...settings }, numbers });
+      const known = this.runs.some((old) => sameRun(old.settings, settings));
+      if (!known && Number.isFinite(numbers.tv)) this.runs.push({ settings: { ...settings }, numbers });
     }
     write(this.runs);
   }
@@ -44,7 +44,9 @@ export class Frontier {
   }
 
   draw(settings, floor) {
-    this.present = settings;
+    const key = JSON.stringify([this.runs, settings]);
+    if (key === this.drawn) return;
+    Object.assign(this, { drawn: key, present: settings });
     const xs = this.runs.map((run) => run.numbers.tv), ys = this.runs.map((run) => run.numbers.outliers);
     const most = { x: Math.max(0.3, ...xs) * 1.06, y: Math.max(0.16, ...ys) * 1.08 };
     const { left, right, top, bottom, width, height } = BOX;

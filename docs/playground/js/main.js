@@ -9,7 +9,7 @@ import { Pool } from "./pool.js";
 import { QUESTIONS } from "./questions.js";
 import { DEFAULTS, RULES, METHODS, VIEWS, python, readAddress, sameRun, title, writeAddress } from "./settings.js";
 import { copy, linkTo, save, table } from "./share.js";
-import { ABOUT, legend, pointed, timing } from "./texts.js";
+import { ABOUT, legend, pointed, timing, unbroken } from "./texts.js";
 import { View } from "./view.js";
 
 const WORKERS = Math.max(1, Math.min(navigator.hardwareConcurrency || 2, 8));
@@ -39,8 +39,8 @@ const player = new Player(pool, world, still, {
   prepare: (i) => view.prepare(settings, player.run.sigmas[i]),
   finished,
   previewed(ends) {
-    view.preview = { plain: ends.plain, guided: ends.guided };
-    view.draw();
+    view.preview = ends;
+    show();
   },
 });
 const view = new View([get("plain"), get("guided")], data, world, player, pool, still, (what) => {
@@ -98,16 +98,20 @@ function show() {
   at.value = shown;
   at.style.setProperty("--done", run.computed / steps);
   at.setAttribute("aria-valuetext", `step ${shown} of ${steps}, σ = ${level(player.sigma)}`);
-  get("where").innerHTML = player.busy ? "computing …" : `σ = ${level(player.sigma)} <small>step ${shown} of ${steps}</small>`;
+  get("where").innerHTML = view.preview
+    ? "σ = 0 <small>preview, 256 points</small>"
+    : player.busy
+      ? "computing …"
+      : `σ = ${level(player.sigma)} <small>step ${shown} of ${steps}</small>`;
   get("play").classList.toggle("playing", player.playing);
   get("play").lastElementChild.textContent = player.playing ? "Pause" : "Play";
   get("step").disabled = player.atEnd;
-  const now = (path) => path.meters[shown] ?? (run.done ? path.meters[steps] : undefined);
+  const now = (path) => (view.preview ? undefined : (path.meters[shown] ?? (run.done ? path.meters[steps] : undefined)));
   table4.show(now(run.plain), now(run.guided), floor);
   get("when").textContent =
     now(run.plain) === undefined ? "from σ = 0.03 on" : run.plain.meters[shown] && player.sigma > 0 ? `at σ = ${level(player.sigma)}` : "at the end, σ = 0";
   for (const [id, path] of [["plain-outliers", run.plain], ["guided-outliers", run.guided]])
-    get(id).textContent = run.done ? `${percent(path.meters[steps].outliers)} outliers` : "";
+    get(id).textContent = run.done && !view.preview ? `${percent(path.meters[steps].outliers)} outliers` : "";
   get("floor-note").textContent = `Floor: ${run.settings.n} true samples, on average.`;
   get("csv").disabled = !run.done;
   frontier.draw(run.settings, floor);
@@ -132,14 +136,16 @@ function readHash() {
   const found = readAddress([location.search.slice(1), location.hash.slice(1)].filter(Boolean).join("&"));
   problems = found.problems;
   get("notices").replaceChildren();
-  problems.forEach(notice);
+  if (problems.length) notice(...problems);
   set(found.settings);
 }
 
-function notice(text) {
-  const line = document.createElement("p");
+function notice(...texts) {
+  const line = document.createElement("div");
   line.className = "notice";
-  line.textContent = text;
+  const list = document.createElement("ul");
+  list.replaceChildren(...texts.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  line.append(list);
   const close = document.createElement("button");
   close.textContent = "×";
   close.className = "quiet";
@@ -155,9 +161,9 @@ function ask(i) {
   card.querySelector("ol").hidden = true;
   card.querySelectorAll(".look, details").forEach((part) => (part.hidden = false));
   card.querySelector("h2").textContent = text;
-  card.querySelector(".look").textContent = look;
+  card.querySelector(".look").textContent = unbroken(look);
   card.querySelector("details").open = false;
-  card.querySelector("details p").textContent = answer;
+  card.querySelector("details p").textContent = unbroken(answer);
   card.querySelectorAll(".tabs button").forEach((tab, k) => tab.setAttribute("aria-pressed", k === i));
   const { view: kept } = settings;
   if (changes) set({ ...DEFAULTS, view: kept, ...changes }, stop);
@@ -236,9 +242,11 @@ window.playground = {
   get settings() { return { ...settings }; },
   get problems() { return [...problems]; },
   get run() { return player.run; },
+  get shown() { return player.shown; },
   get done() { return Boolean(player.run?.done) && player.atEnd && sameRun(settings, player.run.settings); },
+  python: (changes) => python({ ...DEFAULTS, ...changes }, data.start_module),
   floors: data.floors,
-  methods: METHODS,
+  methods: Object.keys(METHODS),
   questions: QUESTIONS,
   set,
 };

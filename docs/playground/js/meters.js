@@ -1,5 +1,7 @@
 // The table of meters: each number beside its floor, and its place on a scale.
 
+import { unbroken } from "./texts.js";
+
 export const METERS = [
   { key: "outliers", name: "Outliers", most: 0.25, format: percent, about: "outside the region that holds 99 % of the truth" },
   { key: "tv", name: "Branch TV", most: 0.7, format: (v) => v.toFixed(3), about: "error of the branches’ shares (total variation): 0 is right, 1 the worst" },
@@ -25,7 +27,7 @@ export class MeterTable {
     this.rows = METERS.map((meter) => {
       const row = body.insertRow();
       row.innerHTML =
-        `<th scope="row"><b>${meter.name}</b><small>${meter.about}</small></th>` +
+        `<th scope="row"><b>${meter.name}</b><small>${unbroken(meter.about)}</small></th>` +
         `<td class="scale"><i class="floor"></i><i class="plain"></i><i class="guided"></i></td>` +
         `<td class="plain"></td><td class="guided"></td><td class="floor"></td>`;
       return { ...meter, row };

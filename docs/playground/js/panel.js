@@ -21,6 +21,7 @@ export class Panel {
     this.outlines = { A: new Path2D(outlines.A), B: new Path2D(outlines.B) };
     this.unit = unit;
     this.fieldImage = document.createElement("canvas");
+    this.dotImage = document.createElement("canvas");
   }
 
   // Takes the canvas's size on the page; true if it changed.
@@ -110,14 +111,13 @@ export class Panel {
   drawPoints({ points, fate, colours }) {
     const c = this.context, size = this.canvas.width;
     const r = Math.max(0.8, (this.canvas.clientWidth / 480) * (points.length > 8192 ? 0.9 : 1.25)) * this.ratio();
-    const outside = [], flown = [];
-    c.fillStyle = colours.inside;
-    c.globalAlpha = 0.75;
+    const outside = [], flown = [], dot = this.dot(r, colours.inside), half = dot.width / 2;
+    c.globalAlpha = 0.8;
     for (let i = 0; i < points.length / 2; i++) {
       const [x, y] = this.pixel(points[2 * i], points[2 * i + 1]);
       if (fate && fate[i] === FLOWN) flown.push([x, y]);
       else if (fate && fate[i] !== INSIDE) outside.push([x, y]);
-      else if (x > 0 && y > 0 && x < size && y < size) c.fillRect(x - r, y - r, 2 * r, 2 * r);
+      else if (x > 0 && y > 0 && x < size && y < size) c.drawImage(dot, x - half, y - half);
     }
     c.globalAlpha = 1;
     c.fillStyle = colours.outside;
@@ -128,6 +128,20 @@ export class Panel {
     }
     c.fill();
     this.drawFlown(flown, colours);
+  }
+
+  // A round dot as a small picture, which is faster to draw thousands of times than a circle.
+  dot(r, colour) {
+    const name = `${r} ${colour}`;
+    if (this.dotName !== name) {
+      this.dotName = name;
+      this.dotImage.width = this.dotImage.height = 2 * Math.ceil(r + 1);
+      const c = this.dotImage.getContext("2d"), middle = this.dotImage.width / 2;
+      c.fillStyle = colour;
+      c.arc(middle, middle, r, 0, 2 * Math.PI);
+      c.fill();
+    }
+    return this.dotImage;
   }
 
   // Points that flew off: as triangles, at the edge and pointing outwards if they are out of the picture.

@@ -21,6 +21,7 @@ export class Run {
     this.sigmas = sigmaSteps(settings.steps);
     this.guided = settings.method === "none" ? plain : new Path(settings, start);
     this.seconds = 0; // of computing
+    this.fresh = this.paths.filter((path) => path.states.length === 1).length; // sets of points to compute
   }
 
   // Draws the starting points, or takes over what an earlier run has of the same points without guidance.

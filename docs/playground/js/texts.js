@@ -37,8 +37,13 @@ export function pointed(settings, { cursor, arrows }) {
   return cursor >= 0 ? `<span>Point ${cursor}: its path from the same noise, without guidance on the left and with it on the right.</span>` : undefined;
 }
 
+// Numbers stay on a line with what they belong to.
+export function unbroken(text) {
+  return text.replace(/ %|(?<=[=≤<×≈]) (?=\d)|(?<=\bw|σ|α) (?=[=≤<≈])/g, (found) => found.replace(" ", "\u00a0"));
+}
+
 export function timing(run, workers) {
   const { n, steps } = run.settings;
-  const sets = run.paths.length > 1 ? "both pictures" : "one picture";
+  const sets = run.fresh > 1 ? "both pictures" : "one picture, since the other was there";
   return `This run: ${n} points, ${steps} steps, ${sets}, computed in ${run.seconds.toFixed(1)} s by ${workers} workers.`;
 }
