@@ -80,13 +80,20 @@ def falls(main: LogDensityMLP, weak: LogDensityMLP, weight: float) -> bool:
     return bool((values[1:] < values[:-1]).all())
 
 
-def on_grid(main, weak, weight: float, n: int, generator: torch.Generator) -> Tensor:  # [n, 2]
-    """Samples of the product at SIGMA_END: pixels in proportion to it, a uniform place in each."""
+def on_grid(main, weak, weight: float, n: int, generator: torch.Generator) -> tuple[Tensor, float]:  # [n, 2]
+    """Samples of the product at SIGMA_END: pixels in proportion to it, a uniform place in each.
+
+    Also how far its logarithm falls, in nats, from its maximum to the edge of the grid, so that nothing is left outside.
+    """
     x = grid((0.0, 0.0), BOX, PIXELS)[2]
-    ends = log_product(main, weak, weight, x, SIGMA_END).softmax(0).cumsum(0)
+    values = log_product(main, weak, weight, x, SIGMA_END)
+    square = values.view(PIXELS, PIXELS)
+    edge = torch.cat([square[0], square[-1], square[:, 0], square[:, -1]]).max()
+    ends = values.softmax(0).cumsum(0)
     u = torch.rand(n, generator=generator, dtype=torch.float64) * ends[-1]
     chosen = torch.searchsorted(ends, u).clamp(max=len(x) - 1)
-    return x[chosen] + (torch.rand(n, 2, generator=generator) - 0.5) * (2 * BOX / PIXELS)
+    x = x[chosen] + (torch.rand(n, 2, generator=generator) - 0.5) * (2 * BOX / PIXELS)
+    return x, (values.max() - edge).item()
 
 
 def particles(main, weak, weight: float, n: int, sigmas: Tensor, method: str, start, generator) -> Tensor:
@@ -168,12 +175,13 @@ def trained_ends(arm, weight, method, count, steps, noise_seed, seed, generator)
     guided: Denoiser = guide(main, weak, weight)
     if method == "ode":
         return run(guided, draw_start(count, noise_seed)), {}
+    more = {}
     if method == "target":
-        x = on_grid(main, weak, weight, count, generator)
+        x, more["margin"] = on_grid(main, weak, weight, count, generator)
     else:
         sigmas = sigma_steps(steps, SIGMA_END, SIGMA_MAX)[:-1]
         x = particles(main, weak, weight, count, sigmas, method, exact_start(Blurred("A")), generator)
-    return sample(guided, x, sigma_steps(STEPS // 4, 0.002, SIGMA_END)), {}
+    return sample(guided, x, sigma_steps(STEPS // 4, 0.002, SIGMA_END)), more
 
 
 def cost(method: str, steps: int, count: int, n: int, weight: float) -> float | None:

@@ -55,7 +55,7 @@ def draw_outliers(ax, numbers: Mapping) -> None:
         shown = [100 * max(r["outliers"], 1e-4) for r in rows]
         ax.plot(w, shown, "o", color=colour, markersize=5, label=f"blur {main:g}, guide {weak:g}")
     ax.axhline(1, color=plots.GREY, linewidth=0.8, linestyle="--")
-    ax.text(5, 1.1, "true samples", color=plots.GREY, fontsize=8, ha="right")
+    ax.text(0.98, 1.1, "true samples", color=plots.GREY, fontsize=8, ha="right", transform=ax.get_yaxis_transform())
     ax.set(
         xlabel="guidance weight w", ylabel="outliers, %", yscale="log", title="(a) outliers: fewer than the truth has"
     )

@@ -27,6 +27,9 @@ def draw(numbers: Mapping):
             axes[0, 1].plot(numbers["sigmas"], np.median(values, 0), "o-", color=colour, markersize=3, label=name)
         axes[0, 1].axhline(1, color=plots.GREY, linewidth=0.8, linestyle="--")
         axes[0, 1].set(xscale="log", yscale="log", xlabel="noise level σ", title="error with w = 2 / error without")
+        for ax, ticks in ((axes[0, 0], (0.01, 0.03, 0.1, 0.3, 1)), (axes[0, 1], (0.5, 1, 2, 3))):
+            ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
+            ax.yaxis.set_minor_formatter("")
         axes[0, 1].legend(frameon=False, fontsize=8)
         for ax, key, factor, title in (
             (axes[1, 0], "outliers", 100, "outliers, %"), (axes[1, 1], "leaves_lost", 1, "leaves lost, of 64")

@@ -54,7 +54,11 @@ def test_densities_that_are_no_noised_versions():
 
 
 def test_samples_from_the_grid():
-    x = target.on_grid(Normal(0.3), Normal(0.4), 2.0, 20_000, torch.Generator().manual_seed(0))
+    main, weak = Normal(0.3), Normal(0.4)
+    x, margin = target.on_grid(main, weak, 2.0, 20_000, torch.Generator().manual_seed(0))
+    assert margin == pytest.approx(
+        target.BOX**2 / 2 / gaussian.product_std(0.3, 0.4, 2.0, target.SIGMA_END) ** 2, rel=0.02
+    )
     assert x.square().mean().sqrt().item() == pytest.approx(
         gaussian.product_std(0.3, 0.4, 2.0, target.SIGMA_END), rel=0.02
     )
