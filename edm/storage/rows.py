@@ -90,21 +90,14 @@ def run_rows(
     late: asked after every row; True ends the run with `Unfinished`. An error in a task ends the run with that error.
     """
     shared, settings, tasks = dict(shared or {}), plain(settings or {}), [plain(task) for task in tasks]
-    head = {
-        "settings": settings,
-        "version": store.version if store else None,
-        "torch": torch.__version__,
-        "device": device,
-    }
+    version = store.version if store else None
+    head = {"settings": settings, "version": version, "torch": torch.__version__, "device": device}
     file = store.file(settings) if store else None
     done, last = read(file) if file and file.exists() else ({}, None)
     wanted = list(map(key, tasks))
-    adopted = (
-        adopt(store.adopt, head, {k for k in wanted if k not in done}, shared, desc) if store and store.adopt else {}
-    )
-    for name, entry in adopted.items():
-        last = append(file, name, entry, last)
-    done |= adopted
+    if store and store.adopt:
+        for name, entry in adopt(store.adopt, head, set(wanted) - done.keys(), shared, desc).items():
+            done[name], last = entry, append(file, name, entry, last)
     todo = [task for task in tasks if key(task) not in done]
     if store:
         say(f"{desc}: {beginning(file, [done[k] for k in wanted if k in done], len(todo))}")
