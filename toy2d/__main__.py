@@ -11,6 +11,7 @@ import torch
 
 from edm.guidance import guide, truncate
 from toy2d import metrics, pretrained
+from toy2d.contest import add_contest, contest_command
 from toy2d.fractal import CLASSES, fractal
 from toy2d.paired import draw_start, run
 from toy2d.train import train
@@ -67,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
     p = command("evaluate", "measure points against the true distribution of class A")
     p.add_argument("file", type=Path, help=".npz with an array `samples` [N, 2]")
     p.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+    add_contest(commands)
     return top
 
 
@@ -118,7 +121,9 @@ def evaluate_command(args: argparse.Namespace) -> None:
 def main() -> int:
     args = parser().parse_args()
     try:
-        {"train": train_command, "sample": sample_command, "evaluate": evaluate_command}[args.command](args)
+        {
+            "train": train_command, "sample": sample_command, "evaluate": evaluate_command, "contest": contest_command,
+        }[args.command](args)  # fmt: skip
     except (ValueError, OSError) as error:
         print(f"toy2d {args.command}: {error}", file=sys.stderr)
         return 2
