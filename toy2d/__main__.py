@@ -15,6 +15,7 @@ from edm.denoiser import Denoiser
 from edm.guidance import guide, truncate
 from edm.storage.atomic import write_atomic
 from toy2d import metrics, pretrained
+from toy2d.contest import add_contest
 from toy2d.fractal import CLASSES, fractal
 from toy2d.paired import AUTOGUIDANCE_W, draw_start, run
 from toy2d.train import train
@@ -81,6 +82,8 @@ def parser() -> cli.Parser:
     p.add_argument("file", type=Path, help=".npz with an array `samples` [N, 2]")
     p.add_argument("--json", action="store_true", help="print JSON instead of a table")
     p.set_defaults(run=evaluate_command)
+
+    add_contest(commands)
     return top
 
 

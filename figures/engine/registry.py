@@ -44,6 +44,7 @@ GROUPS: dict[str, dict[str, str]] = {  # group -> experiment -> module
             "theory",
             "target",
             "where",
+            "methods",
         )
     },
     "images": {  # the image study, of --data

@@ -1,0 +1,190 @@
+"""Guidance methods of many papers in the world where all is exact: compared at equal coverage, on the same noise.
+
+Each method chooses its strength on half of the training seeds and reports on the other half (`toy2d.contest`). Beside the trained
+models stand exact ones: what does a method do when there is no error to repair?
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from edm.storage.atomic import write_atomic
+from edm.storage.rows import run_rows
+from figures.engine import tables
+from figures.engine.result import Result
+from figures.engine.verdicts import HOLDS, NOT, OPEN, both, falls
+from figures.toy.contestants import KINDS, METHODS, PAPERS, taking_part
+from toy2d import contest, plots, pretrained
+from toy2d.contest import BUDGET, KEYS
+from toy2d.methods import exact, play, trained
+
+COST, NEEDS = "15 min", "the shipped 2D models; tunes some of them"
+VERSION = 1
+FAST = dict(n=128, exact_n=64, seeds=[0, 1, 2, 3], methods=("SGG", "APG, momentum"))
+WORLDS = {"trained": trained, "exact": exact}
+BASELINES = [m.name for m in contest.BASELINES]
+TITLES = {"trained": "trained models", "exact": "exact models (guides: both classes, or blurred)"}
+
+
+def row(world: str, method: str, seed: int, n: int, noise_seed: int) -> dict:
+    """All strengths of one method with one seed. runs: the numbers of each strength."""
+    m, models = METHODS[method], WORLDS[world]
+    return {"runs": [play(m, strength, models(seed), n, noise_seed + seed) for strength in m.STRENGTHS]}
+
+
+def compute(
+    noise_seed=0, *, seeds=None, exact_seeds=(0, 1, 2, 3), n=2048, exact_n=1024, methods: Sequence[str] | None = None,
+    store=None, workers=None,
+) -> Result:  # fmt: skip
+    """seeds: training seeds; the first half chooses. exact_seeds: of the noise, for exact models. methods: names (default: all).
+
+    n, exact_n: points of each run. A pair of exact models takes ten times as long as a trained one.
+    """
+    worlds = {
+        "trained": (pretrained.seeds() if seeds is None else list(seeds), n),
+        "exact": (list(exact_seeds), exact_n),
+    }
+    tasks = [
+        dict(world=world, method=name, seed=s, n=points, noise_seed=noise_seed)
+        for world, (some, points) in worlds.items()
+        for name in taking_part(world)
+        if methods is None or name in BASELINES or name in methods
+        for s in some
+    ]
+    rows = run_rows(row, tasks, store=store, workers=workers, desc="methods")
+    numbers = {"noise_seed": noise_seed, "budget": BUDGET, "worlds": {}}
+    for world, (some, points) in worlds.items():
+        found = {}  # method -> seed -> strength -> numbers
+        for r in (r for r in rows if r["world"] == world):
+            found.setdefault(r["method"], {})[r["seed"]] = dict(
+                zip(METHODS[r["method"]].STRENGTHS, r["runs"], strict=True)
+            )
+        numbers["worlds"][world] = judged(found, some, points)
+    return Result(numbers)
+
+
+def judged(found: dict, seeds: Sequence[int], n: int) -> dict:
+    """Choice, report and curve of each method of a world."""
+    choosing, reporting = contest.halves(seeds)
+    true = contest.floor(n)
+    limit, out, reports = true["branch_tv"] + BUDGET, {}, {}
+    for name, runs in found.items():
+        tried = {w: [runs[s][w] for s in choosing] for w in METHODS[name].STRENGTHS}
+        best = contest.choose(tried, limit, true["outliers"])
+        reports[name] = [runs[s][best] for s in reporting]
+        out[name] = {
+            "strengths": list(tried),
+            "curve": {key: [[runs[s][w][key] for s in seeds] for w in tried] for key in KEYS},
+            "strength": best,
+            "report": {key: [r[key] for r in reports[name]] for key in (*KEYS, "evaluations")},
+            "notes": contest.notes(tried, best, limit) if len(tried) > 1 else [],
+        }
+    for name, report in reports.items():
+        out[name]["difference"] = {b: contest.differences(report, reports[b]) for b in BASELINES if b != name}
+    return {"n": n, "floor": true, "limit": limit, "choosing": choosing, "reporting": reporting, "methods": out}
+
+
+def claims(numbers: dict, world: str = "trained") -> list[dict]:
+    """What each method's paper claims, what we see at equal coverage, and the verdict.
+
+    better: the named numbers must fall against the baseline of the claim, each with its whole 95 % interval. A claim that something
+    does not help holds if no number falls, and one that a method is `as good` if none rises.
+    """
+    lines = []
+    for name, m in numbers["worlds"][world]["methods"].items():
+        paper = PAPERS[name]
+        if not paper.claim:
+            continue
+        change = {key: m["difference"][paper.against][key] for key in paper.numbers}
+        verdicts = [falls(d) for d in change.values()]
+        verdict = both(*verdicts)
+        if not paper.better:
+            verdict = NOT if HOLDS in verdicts else HOLDS if NOT in verdicts else OPEN
+        text = ", ".join(f"{key} {tables.difference_text(d, '+.1%')}" for key, d in change.items())
+        lines.append(
+            {"method": name, "paper": paper.number, "claim": paper.claim, "against": paper.against,
+             "measured": text, "verdict": verdict}
+        )  # fmt: skip
+    return lines
+
+
+def markdown(numbers: dict, world: str = "trained") -> str:
+    """The table: reported means at the chosen strength, and the change of outliers and misplaced mass against each baseline."""
+    forms = dict(outliers=".1%", diverged=".2%", branch_tv=".3f", leaves_lost=".1f", misplaced=".1%", evaluations=".0f")
+    head = ["", "strength", "outliers", "flown off", "branch TV", "leaves lost", "misplaced", "evaluations"]
+    head += [f"Δ {key} to {b}" for b in BASELINES for key in ("outliers", "misplaced")]
+    blank = [""] * (2 * len(BASELINES))
+    lines = [
+        [
+            "true samples (floor)",
+            "",
+            *(format(numbers["worlds"][world]["floor"][k], forms[k]) for k in KEYS),
+            "",
+            *blank,
+        ]
+    ]
+    for name, m in numbers["worlds"][world]["methods"].items():
+        cells = [format(float(np.mean(m["report"][key])), form) for key, form in forms.items()]
+        changes = [
+            tables.difference_text(m["difference"][b][key]) if b in m["difference"] else ""
+            for b in BASELINES
+            for key in ("outliers", "misplaced")
+        ]
+        lines.append([name, f"{m['strength']:g}", *cells, *changes])
+    return tables.markdown(head, lines)
+
+
+def claims_markdown(numbers: dict, world: str = "trained") -> str:
+    lines = claims(numbers, world)
+    return tables.markdown(
+        ("method", "paper", "claim", "against", "what we see", "verdict"),
+        [[line[k] for k in ("method", "paper", "claim", "against", "measured", "verdict")] for line in lines],
+    )
+
+
+def extras(result: Result, out: Path) -> None:
+    """The tables of both worlds and the claims, as Markdown."""
+    parts = [
+        f"## {title}\n\n{markdown(result.numbers, w)}\n{claims_markdown(result.numbers, w)}"
+        for w, title in TITLES.items()
+    ]
+    write_atomic(out / "methods.md", "\n".join(parts))
+
+
+def draw(result: Result):
+    """Outliers against branch TV, a line a method along its strengths; above trained models, below exact ones."""
+    numbers = result.numbers
+    colours = (plots.VERMILLION, plots.SKY, plots.PURPLE, plots.BLUE, plots.YELLOW, plots.INK, "#8C564B", "#7F9F2F")
+    with plots.style():
+        figure, axes = plt.subplots(2, len(KINDS), figsize=(3.6 * len(KINDS), 7.6), layout="constrained", squeeze=False)
+        for line, (world, title) in zip(axes, TITLES.items(), strict=True):
+            found = numbers["worlds"][world]["methods"]
+            for ax, kind in zip(line, KINDS, strict=True):
+                some = [name for name in found if PAPERS[name].kind == kind]
+                ax.set_visible(bool(some))
+                for name, colour in (("autoguidance", plots.GREEN), ("CFG", plots.ORANGE)):
+                    draw_line(ax, found, name, colour, width=2.4)
+                for name, colour in zip(some, colours, strict=False):
+                    draw_line(ax, found, name, colour)
+                at = [np.mean(found["no guidance"]["curve"][key]) for key in ("branch_tv", "outliers")]
+                ax.plot(*at, "D", color=plots.INK, markersize=5, label="no guidance")
+                floor = numbers["worlds"][world]["floor"]
+                ax.plot(
+                    floor["branch_tv"], floor["outliers"], "*", color=plots.INK, markersize=10, label="true samples"
+                )
+                ax.axvline(numbers["worlds"][world]["limit"], color=plots.GREY, linewidth=0.8, linestyle=":")
+                ax.set(title=f"{title.split(' (')[0]}, {kind}", xlabel="branch TV", ylabel="outliers")
+                ax.set(xlim=(0, 0.5), ylim=(0, 0.25 if world == "trained" else 0.06))
+                ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
+                ax.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def draw_line(ax, found: dict, name: str, colour: str, width: float = 1.2) -> None:
+    """The mean over seeds of each strength; a ring marks the strength that was chosen."""
+    x, y = (np.mean(found[name]["curve"][key], axis=1) for key in ("branch_tv", "outliers"))
+    ax.plot(x, y, "o-", color=colour, markersize=3, linewidth=width, label=name)
+    i = found[name]["strengths"].index(found[name]["strength"])
+    ax.plot(x[i], y[i], "o", markersize=8, markerfacecolor="none", markeredgecolor=colour)
