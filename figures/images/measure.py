@@ -121,12 +121,12 @@ def keep_one(plan: str, seed: int, net: Net, runs: Path) -> None:
     load(study(plan), seed, net, runs)
 
 
-def measure_all(plan: Study, arms: Iterable[Arm], stage: Stage, *, few: Sequence[int] = (), **options) -> list[Row]:
-    """A row for every arm, training seed and block of noise of a stage. few: see `Measure`. options: for `measure_tasks`."""
+def measure_all(plan: Study, arms: Iterable[Arm], stage: Stage, **options) -> list[Row]:
+    """A row for every arm, training seed and block of noise of a stage. options: for `measure_tasks`."""
     arms = list(dict.fromkeys(arms))
     blocks = [(seed, first) for seed in stage.seeds for first in stage.firsts(seed)]
     return measure_tasks(
-        plan, [task(a, seed, first, stage.count, few) for seed, first in blocks for a in arms], **options
+        plan, [task(a, seed, first, stage.count, stage.few) for seed, first in blocks for a in arms], **options
     )
 
 

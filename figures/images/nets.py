@@ -135,7 +135,7 @@ def main() -> None:
     args = p.parse_args()
     plan, runs = study(args.study), args.runs or RUNS / args.study
     for stage, name in ((plan.choosing, "choosing"), (plan.reporting, "reporting")):
-        made, lacking = keep(plan, nets_of(name), stage.seeds, runs)
+        made, lacking = keep(plan, nets_of(plan), stage.seeds, runs)
         size = sum(path.stat().st_size for path in made) / 2**20
         print(f"{name}: {len(made)} networks, {size:.0f} MiB in {runs / 'kept'}; {len(lacking)} cannot be made yet")
         print(*lacking[:1], sep="\n", end="\n" * bool(lacking))

@@ -55,6 +55,11 @@ class Stage:
         """
         return [100_000 * (seed + 1) + 10_000 * block for block in range(self.blocks)]
 
+    @property
+    def few(self) -> tuple[int, int]:
+        """Numbers of images on which a cheap search looks first."""
+        return self.count // 20, self.count // 5
+
 
 @dataclass(frozen=True)
 class Study:
