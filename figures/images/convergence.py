@@ -5,22 +5,23 @@ float32. Then one thing at a time is changed from what the earlier study did (12
 this one does: steps, number of images, block of noise; and, where training runs are at hand, EMA widths and training run.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
+from torch import Tensor
 
 from edm.evaluation.report import device_name
+from edm.evaluation.yardstick import THREE
 from edm.metrics import paired_difference
-from edm.storage.rows import run_rows
+from edm.storage.rows import Store, run_rows
 from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
 from figures.images.arms import Arm, arm, as_dict, from_dict
-from figures.images.measure import images_of, measure_tasks, place, ruler, task
+from figures.images.measure import images_of, measure_tasks, place, ruler, settings_of, task
 from figures.images.nets import Net
 from figures.images.study import device, study
 from toy2d import plots
@@ -45,32 +46,27 @@ COLOURS = {"none": plots.BLUE, "CFG": plots.ORANGE, "CFG, interval": plots.VERMI
            "truncation": plots.PURPLE}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Converge:
-    """One arm at every number of steps, from the same noise; it is sent to other processes."""
+def converge(plan: str, runs: Path, arm: Mapping, first: int, count: int, steps: list[int], reference: int) -> dict:
+    """One arm at every number of steps, from the same noise: {"at": {steps: numbers}, "study_arithmetic": numbers}.
 
-    plan: str
-    runs: Path
+    Numbers are distances and recall, and `error`, the root mean square difference of pixels from the reference's. In float32;
+    at the study's own number of steps also in the study's arithmetic.
+    """
+    study_ = study(plan)
 
-    def __call__(self, arm: Mapping, first: int, count: int, steps: list[int], reference: int) -> dict:
-        """{steps: numbers}: distances and recall, and `error`, the root mean square difference of pixels from the reference."""
-        plan, out = study(self.plan), {}
-        last = self.images(plan, arm, first, count, reference)
-        out[str(reference)] = self.numbers(plan, *last, last[0])
-        for n in steps:
-            out[str(n)] = self.numbers(plan, *self.images(plan, arm, first, count, n), last[0])
-        return {"at": out, "study_arithmetic": self.numbers(
-            plan, *self.images(plan, arm | {"arithmetic": plan.arithmetic}, first, count, plan.steps), last[0])}  # fmt: skip
-
-    def images(self, plan, arm: Mapping, first: int, count: int, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-        made = from_dict({"arithmetic": "float32"} | dict(arm) | {"steps": steps})
-        parts = list(images_of(plan, 0, made, range(first, first + count), self.runs, Counter()))
+    def images(n: int, arithmetic: str) -> tuple[Tensor, Tensor]:
+        made = from_dict(dict(arm) | {"steps": n, "arithmetic": arithmetic})
+        parts = list(images_of(study_, 0, made, range(first, first + count), runs, Counter()))
         return torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
 
-    def numbers(self, plan, images: torch.Tensor, labels: torch.Tensor, reference: torch.Tensor) -> dict:
-        found = ruler(plan, self.runs).numbers(images, labels)
+    def numbers(pixels: Tensor, labels: Tensor) -> dict:
+        found = ruler(study_, runs).numbers(pixels, labels)
         kept = {k: v for k, v in found.items() if k.rpartition("/")[2] in ("frechet_distance", "recall", "class_sd")}
-        return kept | {"error": float((images.float() - reference.float()).square().mean().sqrt() / 255)}
+        return kept | {"error": float((pixels.float() - last.float()).square().mean().sqrt() / 255)}
+
+    last, labels = images(reference, "float32")
+    at = {str(reference): numbers(last, labels)} | {str(n): numbers(*images(n, "float32")) for n in steps}
+    return {"at": at, "study_arithmetic": numbers(*images(study_.steps, study_.arithmetic))}
 
 
 def compute(data="fashion-16", *, count=250, steps=STEPS, reference=REFERENCE, stream=STREAM, old_steps=OLD["steps"],
@@ -81,15 +77,17 @@ def compute(data="fashion-16", *, count=250, steps=STEPS, reference=REFERENCE, s
     tasks = [
         dict(arm=as_dict(a), first=FIRST, count=count, steps=list(steps), reference=reference) for a in ARMS.values()
     ]
-    about = {space.extractor.name: space.extractor.version for space in ruler(plan, runs).spaces}
-    found = run_rows(Converge(plan.name, runs), tasks, store=runs / "convergence.rows.jsonl", workers=workers,
-                     settings=dict(features=about, steps=plan.steps, arithmetic=plan.arithmetic), desc="steps")  # fmt: skip
+    about = settings_of(plan, runs) | {"runs": None}  # these networks come with the program
+    found = run_rows(converge, tasks, shared=dict(plan=plan.name, runs=runs), settings=about, workers=workers, desc="steps",
+                     store=dataclasses.replace(store or Store(runs), path=runs / "convergence", version=VERSION),
+                     device=device_name(device()))  # fmt: skip
     numbers = dict(data=data, device=device_name(device()), steps=[*steps, reference], images=count, first_noise_seed=FIRST,
                    arms={name: as_dict(a) for name, a in ARMS.items()}, settled=plan.steps, arithmetic=plan.arithmetic,
                    by_steps={name: row["at"] for name, row in zip(ARMS, found, strict=True)})  # fmt: skip
     numbers["study_arithmetic"] = {name: row["study_arithmetic"] for name, row in zip(ARMS, found, strict=True)}
     numbers["error"] = solver_errors(numbers, str(plan.steps if plan.steps in steps else steps[-1]), str(reference))
-    numbers["turned"] = turned(plan, stream, old_steps, blocks, runs=runs, workers=workers, minutes=minutes)
+    numbers["turned"] = turned(plan, stream, old_steps, blocks, runs=runs, store=store, workers=workers,
+                               minutes=minutes)  # fmt: skip
     return Result(numbers)
 
 
@@ -118,21 +116,20 @@ def turned(plan, stream, old_steps: int, blocks, **options) -> dict:
     by_block: dict = {f"{name} {n}": {str(FIRST): by_number[f"{name} {n}"][str(few)]} for name, n in names}
     for row, (first, (name, n)) in zip(short, [(f, name) for f in blocks for name in names], strict=True):
         by_block[f"{name} {n}"][str(first)] = row.numbers["of_first"][str(few)]
-    keys = ("recall", "class_sd", "main_evaluations", "guide_evaluations", "unbiased", "seconds")
+    keys = ("recall", "class_sd", "main_evaluations", "guide_evaluations", "unbiased")
     whole = {f"{name} {n}": {k: row.numbers[k] for k in keys} for (name, n), row in zip(names, long, strict=True)}
-    return dict(old_steps=old_steps, steps=plan.steps, count=few, by_number=by_number, by_block=by_block, whole=whole)
+    orders = {str(n): {space: order(by_block, n, space) for space in THREE} for n in (old_steps, plan.steps)}
+    return dict(old_steps=old_steps, steps=plan.steps, count=few, by_number=by_number, by_block=by_block, whole=whole,
+                autoguidance_minus_interval=orders)  # fmt: skip
 
 
 def arm_with(made: Arm, steps: int) -> Arm:
     return from_dict(as_dict(made) | {"steps": steps})
 
 
-def gap(
-    turned_: Mapping, steps: int, a: str = "autoguidance", b: str = "CFG, interval", space: str = "classifier"
-) -> dict:
-    """Distance of a minus that of b over the blocks of noise, with its 95 % interval."""
-    rows = turned_["by_block"]
-    values = [[rows[f"{name} {steps}"][first][space] for first in rows[f"{name} {steps}"]] for name in (a, b)]
+def order(by_block: Mapping, steps: int, space: str, a: str = "autoguidance", b: str = "CFG, interval") -> dict:
+    """Distance of a minus that of b over the blocks of noise, with its 95 % interval: which of the two is ahead?"""
+    values = [[row[space] for row in by_block[f"{name} {steps}"].values()] for name in (a, b)]
     return paired_difference(*values)
 
 
@@ -177,8 +174,3 @@ def draw(result: Result) -> plt.Figure:
             ax.set_ylim(0, top)
         legend_below(figure, axes[0, 0])
     return figure
-
-
-def largest_step_error(numbers: Mapping) -> float:
-    """The largest error of a distance at the study's steps, over the arms that a study compares."""
-    return float(np.max(np.abs(list(numbers["error"]["of"].values()))))

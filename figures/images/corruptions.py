@@ -29,7 +29,9 @@ def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=N
     """Everything is measured on the choosing stage: nothing is chosen here, all weights are shown."""
     plan = study(data)
     arms = settings.corruptions()
-    rows = measure_all(plan, arms, plan.choosing, runs=runs, workers=workers, minutes=minutes, desc="corruptions")
+    rows = measure_all(
+        plan, arms, plan.choosing, runs=runs, store=store, workers=workers, minutes=minutes, desc="corruptions"
+    )
     alone = {kind: {role: point(rows, made) for role, made in settings.harmed(kind).items()} for kind in settings.HARMS}
     pairs = {
         f"{a}, guide {b}": [alone[a]["main"], *(point(rows, made) for made in settings.repairs(a, b))]

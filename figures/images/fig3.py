@@ -24,7 +24,9 @@ def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=N
     plan = study(data)
     lengths, capacities, widths = settings.lengths(), settings.capacities(), settings.widths()
     arms = [made for some in (*lengths.values(), *capacities.values(), widths) for made in some]
-    rows = measure_all(plan, arms, plan.choosing, runs=runs, workers=workers, minutes=minutes, desc="figure 3")
+    rows = measure_all(
+        plan, arms, plan.choosing, runs=runs, store=store, workers=workers, minutes=minutes, desc="figure 3"
+    )
     numbers = about(plan, plan.choosing, runs)
     numbers |= dict(lengths=points(rows, lengths), capacities=points(rows, capacities))
     return Result(numbers | dict(widths=[point(rows, made) for made in widths]))

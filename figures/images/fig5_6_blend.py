@@ -24,7 +24,9 @@ KEYS = ("frechet_distance", "class_agreement", "recall", "coverage")
 def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=None) -> Result:
     plan, arms = study(data), settings.blends()
     wanted = [arm(), *(made for some in arms.values() for made in some)]
-    rows = measure_all(plan, wanted, plan.choosing, runs=runs, workers=workers, minutes=minutes, desc="blends")
+    rows = measure_all(
+        plan, wanted, plan.choosing, runs=runs, store=store, workers=workers, minutes=minutes, desc="blends"
+    )
     blends = {w: [point(rows, made) | {"share": share(made)} for made in some] for w, some in arms.items()}
     numbers = about(plan, plan.choosing, runs) | dict(unguided=point(rows, arm()), blends=blends)
     numbers["against_ends"] = {

@@ -25,7 +25,9 @@ COLOURS = {"CFG": plots.ORANGE, "CFG, interval": plots.VERMILLION, "autoguidance
 def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=None) -> Result:
     plan, arms = study(data), settings.methods()
     wanted = [made for some in arms.values() for made in some]
-    rows = measure_all(plan, wanted, plan.choosing, runs=runs, workers=workers, minutes=minutes, desc="figure 7")
+    rows = measure_all(
+        plan, wanted, plan.choosing, runs=runs, store=store, workers=workers, minutes=minutes, desc="figure 7"
+    )
     return Result(about(plan, plan.choosing, runs) | dict(interval=settings.INTERVALS[0], methods=points(rows, arms)))
 
 

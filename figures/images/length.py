@@ -35,7 +35,7 @@ COLOURS = {BASE: plots.BLUE, TRUNCATION: plots.PURPLE, INTERVAL: plots.VERMILLIO
 
 
 def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=None) -> Result:
-    plan, options = study(data), dict(runs=runs, workers=workers, minutes=minutes)
+    plan, options = study(data), dict(runs=runs, store=store, workers=workers, minutes=minutes)
     at_T = settings.candidates(plan)
     rows = measure_all(
         plan, [a for name in (BASE, INTERVAL, *CARRIED) for a in at_T[name]], plan.choosing, desc="at T", **options

@@ -3,6 +3,7 @@
 Images are made once and measured in three feature spaces (`edm.evaluation.yardstick`). Rows are kept beside the networks.
 """
 
+import dataclasses
 import os
 import tempfile
 import time
@@ -17,13 +18,14 @@ from torch import Tensor
 
 from edm import data
 from edm.denoiser import Denoiser
+from edm.evaluation.report import device_name
 from edm.evaluation.yardstick import THREE, Yardstick, yardstick
 from edm.generate import Batch, generate
 from edm.sampler import sigma_steps
-from edm.storage.rows import compute, run_rows
+from edm.storage.rows import Store, compute, run_rows
 from figures.images.arms import Arm, as_dict, denoiser, from_dict, networks
 from figures.images.nets import SHIPPED, Net, load, path_of
-from figures.images.study import RUNS, Stage, Study, Unfinished, device, missing, record, study, train
+from figures.images.study import RUNS, Stage, Study, device, missing, record, study, train
 
 VERSION = 1  # raise it when rows change their meaning
 
@@ -36,29 +38,20 @@ class Row:
     seed: int  # of the training run
     first: int  # noise seed of the first image
     count: int  # images
-    numbers: Mapping  # those of `Yardstick.numbers`; evaluations of main model and guide for an image; seconds
+    numbers: Mapping  # those of `Yardstick.numbers`; evaluations of main model and guide for an image
 
 
-@dataclass(frozen=True)
-class Measure:
-    """What makes a row; it is sent to other processes. runs: where the networks lie on this machine."""
-
-    plan: str
-    runs: Path
-
-    def __call__(self, seed: int, first: int, count: int, arm: Mapping, few: Sequence[int] = ()) -> dict:
-        """few: numbers of images of which the first ones are measured by distance alone, too."""
-        begin, plan, made = time.perf_counter(), study(self.plan), from_dict(arm)
-        by = ruler(plan, self.runs)
-        calls: Counter[str] = Counter()
-        parts = list(images_of(plan, seed, made, range(first, first + count), self.runs, calls))
-        images = torch.cat([part.images for part in parts])
-        labels = torch.cat([part.labels for part in parts]) if made.labels else None
-        if made.narrowed != 1:
-            images = narrowed(images, labels, by.train, made.narrowed)
-        numbers = by.numbers(images, labels) | {"of_first": {str(n): by.distances(images[:n]) for n in few}}
-        counted = {f"{role}_evaluations": calls[role] / len(parts) for role in ("main", "guide")}
-        return numbers | counted | {"seconds": time.perf_counter() - begin}
+def measure(plan: str, runs: Path, seed: int, first: int, count: int, arm: Mapping, few: Sequence[int] = ()) -> dict:
+    """The numbers of a row. few: numbers of images of which the first ones are measured by distance alone, too."""
+    study_, made = study(plan), from_dict(arm)
+    by, calls = ruler(study_, runs), Counter()
+    parts = list(images_of(study_, seed, made, range(first, first + count), runs, calls))
+    images = torch.cat([part.images for part in parts])
+    labels = torch.cat([part.labels for part in parts]) if made.labels else None
+    if made.narrowed != 1:
+        images = narrowed(images, labels, by.train, made.narrowed)
+    counted = {f"{role}_evaluations": calls[role] / len(parts) for role in ("main", "guide")}
+    return by.numbers(images, labels) | counted | {"of_first": {str(n): by.distances(images[:n]) for n in few}}
 
 
 def images_of(plan: Study, seed: int, made: Arm, noise_seeds: Sequence[int], runs: Path,
@@ -131,15 +124,16 @@ def measure_all(plan: Study, arms: Iterable[Arm], stage: Stage, **options) -> li
 
 
 def task(made: Arm, seed: int, first: int, count: int, few: Sequence[int] = ()) -> dict:
-    """What a row is known by: the arguments of `Measure`."""
+    """What a row is known by: arguments of `measure`."""
     return dict(seed=seed, first=first, count=count, arm=as_dict(made)) | ({"few": list(few)} if few else {})
 
 
-def measure_tasks(plan: Study, tasks: Sequence[Mapping], *, runs: Path | None = None, workers: int | None = None,
-                  minutes: float | None = None, desc: str = "") -> list[Row]:  # fmt: skip
+def measure_tasks(plan: Study, tasks: Sequence[Mapping], *, runs: Path | None = None, store: Store | None = None,
+                  workers: int | None = None, minutes: float | None = None, desc: str = "") -> list[Row]:  # fmt: skip
     """A row for every task, each made only once. Averages of weights that are not kept yet are made first.
 
-    Raises FileNotFoundError if a network is not trained yet, and `Unfinished` when `minutes` are over.
+    Rows are kept beside the networks. store: notes which rows were used, and from which file rows are adopted. Raises
+    FileNotFoundError if a network is not trained yet, and `Unfinished` when `minutes` are over.
     """
     begin, runs = time.monotonic(), place(plan, runs)
     workers = 0 if device().type == "cuda" else workers
@@ -149,16 +143,18 @@ def measure_tasks(plan: Study, tasks: Sequence[Mapping], *, runs: Path | None = 
     making = [dict(**common, seed=seed, net=net) for seed, net in sorted(lacking, key=repr)]
     for _ in compute(keep_one, making, os.cpu_count() if workers is None else workers):
         pass
-    by = ruler(plan, runs)  # made here, so that the workers find it
-    about = dict(runs=record(plan), steps=plan.steps, arithmetic=plan.arithmetic)
-    about["features"] = {space.extractor.name: space.extractor.version for space in by.spaces}
-    options = dict(store=runs / "rows.jsonl", settings=about, workers=workers, desc=desc)
-    chunk = len(tasks) if minutes is None else 4 * max(workers or 1, 1)
-    for end in range(chunk, len(tasks), chunk):
-        run_rows(Measure(plan.name, runs), tasks[:end], **options)
-        if time.monotonic() - begin > 60 * minutes:
-            raise Unfinished(f"{end} of {len(tasks)} rows: the same command goes on from here")
-    return [as_row(row) for row in run_rows(Measure(plan.name, runs), tasks, **options)]
+    found = run_rows(
+        measure, tasks, shared=common, settings=settings_of(plan, runs), device=device_name(device()), workers=workers,
+        store=dataclasses.replace(store or Store(runs), path=runs / "images", version=VERSION), desc=desc,
+        late=lambda: minutes is not None and time.monotonic() - begin > 60 * minutes,
+    )  # fmt: skip
+    return [as_row(row) for row in found]
+
+
+def settings_of(plan: Study, runs: Path) -> dict:
+    """What rows depend on besides their tasks. The yardstick is made here, so that other processes find it."""
+    features = {space.extractor.name: space.extractor.version for space in ruler(plan, runs).spaces}
+    return dict(runs=record(plan), steps=plan.steps, arithmetic=plan.arithmetic, features=features)
 
 
 def as_row(stored: Mapping) -> Row:

@@ -8,7 +8,7 @@ a thousand times as large, are at hand, and on another machine the study goes on
 import argparse
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -63,7 +63,7 @@ def images(plan: Study, net: Net) -> int:
 
 
 def load(plan: Study, seed: int, net: Net, runs: Path) -> EDM2Denoiser:
-    """The network `net` of training seed `seed`, its weights rounded to float16, in float32 arithmetic and not frozen.
+    """The network `net` of training seed `seed`, its weights rounded to float16, in float32 arithmetic.
 
     Raises FileNotFoundError that says what is missing, ValueError if what is kept is of another configuration.
     """
@@ -101,8 +101,8 @@ def digest(plan: Study, net: Net, seed: int) -> str:
 
 @lru_cache(maxsize=16)
 def ready(plan_name: str, seed: int, net: Net, runs: Path, arithmetic: str) -> EDM2Denoiser:
-    """The network frozen for sampling, on the device, its U-Net in `arithmetic`."""
-    return load(study(plan_name), seed, net, runs).to(device()).frozen(getattr(torch, arithmetic))
+    """The copy of a network for sampling, on the device, its U-Net in `arithmetic`."""
+    return load(study(plan_name), seed, net, runs).to(device()).for_sampling(getattr(torch, arithmetic))
 
 
 def keep(plan: Study, nets: Iterable[Net], seeds: Iterable[int], runs: Path) -> tuple[list[Path], list[str]]:
@@ -118,12 +118,19 @@ def keep(plan: Study, nets: Iterable[Net], seeds: Iterable[int], runs: Path) -> 
     return made, lacking
 
 
-def ship(plan: Study, guide: Net, main: Net, runs: Path, seed: int = 0, out: Path = models.CHECKPOINTS) -> None:
-    """Write a main model and its guide as float16 into the package, where `edm.models.shipped` finds them."""
-    for name, net in (("main", main), ("guide", guide)):
-        extra = dict(data=plan.data, std=net.ema, images=images(plan, net))
-        found = load(plan, seed, net, runs)
-        network.save(out / f"{plan.name}-{name}.safetensors", found, extra, dtype=torch.float16)
+def ship(name: str, main: EDM2Denoiser, guide: EDM2Denoiser, about: Mapping, out: Path = models.CHECKPOINTS) -> None:
+    """Write a main model and its guide as float16 into the package, where `edm.models.shipped` finds them.
+
+    about: what the files tell of their training, such as `data` and `std`.
+    """
+    for role, denoiser in (("main", main), ("guide", guide)):
+        network.save(out / f"{name}-{role}.safetensors", denoiser, about, dtype=torch.float16)
+
+
+def ship_folder(folder: str | Path, name: str, std: float = 0.10, out: Path = models.CHECKPOINTS) -> None:
+    """`ship` the pair that `python -m edm train` left in a folder: the last averages of width `std`."""
+    pair = [snapshots.load(Path(folder, role), std) for role in ("main", "guide")]
+    ship(name, *pair, dict(data=snapshots.data_name(Path(folder, "main")), std=std), out)
 
 
 def main() -> None:

@@ -26,7 +26,9 @@ def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=N
     if data != "tiny" and any(study.missing(plan, folder)):
         study.train(plan, folder, minutes=minutes, workers=workers)
     arms = settings.alone(plan)
-    rows = measure_all(plan, arms, plan.choosing, runs=runs, workers=workers, minutes=minutes, desc="networks")
+    rows = measure_all(
+        plan, arms, plan.choosing, runs=runs, store=store, workers=workers, minutes=minutes, desc="networks"
+    )
     numbers = about(plan, plan.choosing, runs) | dict(recipe=study.record(plan))
     return Result(numbers | dict(points=[point(rows, made) for made in arms]))
 

@@ -36,7 +36,7 @@ def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=N
 
     Both look at the choosing stage's training runs; what they found is measured on the reporting stage's.
     """
-    plan, options = study(data), dict(runs=runs, workers=workers, minutes=minutes)
+    plan, options = study(data), dict(runs=runs, store=store, workers=workers, minutes=minutes)
     named = settings.candidates(plan)
     arms = [made for name, some in named.items() if not name.startswith(settings.NO_LABELS) for made in some]
     arms = [made for made in dict.fromkeys(arms) if made.steps is None]  # twice the steps are not a setting to be found

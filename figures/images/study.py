@@ -25,7 +25,7 @@ import torch
 from edm import data as image_data
 from edm import network
 from edm.presets import PAIRS
-from edm.storage.rows import compute
+from edm.storage.rows import Unfinished, compute
 from edm.train import Config
 from edm.training.distributed import World
 from edm.training.run import as_json, train_in_folder
@@ -34,10 +34,6 @@ KINDS = ("main", "xs", "guide", "eighth")  # in the order of training
 SEED_OF = {"main": 0, "guide": 100, "xs": 200, "eighth": 300}  # what a run adds to the number of its training seed
 EVERY = 8  # of the images, one in so many is what "eighth" sees
 RUNS = Path("runs/images")
-
-
-class Unfinished(Exception):
-    """A time limit stopped the work; the same call goes on from there."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class Stage:
     @property
     def few(self) -> tuple[int, int]:
         """Numbers of images on which a cheap search looks first."""
-        return self.count // 20, self.count // 5
+        return max(self.count // 20, 2), max(self.count // 5, 3)
 
 
 @dataclass(frozen=True)
@@ -157,7 +153,7 @@ def train(plan: Study, runs: Path, *, minutes: float | None = None, compile: boo
         dict(**common, kind=kind, seed=seed) for kind, seed in plan.order() if not complete(plan, kind, seed, runs)
     ]
     done = compute(train_run, tasks, os.cpu_count() if workers is None else workers)
-    for task, finished, *_ in done:
+    for task, finished, _ in done:
         if not finished:
             done.close()  # ends the other processes
             raise Unfinished(

@@ -38,7 +38,7 @@ FLOORS = {"test": "as many test images", "train": "as many training images"}
 
 
 def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=None) -> Result:
-    plan, options = study(data), dict(runs=runs, workers=workers, minutes=minutes)
+    plan, options = study(data), dict(runs=runs, store=store, workers=workers, minutes=minutes)
     arms = settings.candidates(plan)
     rows = measure_all(
         plan, [made for some in arms.values() for made in some], plan.choosing, desc="choosing", **options
@@ -59,7 +59,7 @@ def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=N
 
 def _row(name: str, reported: Mapping, chosen: Mapping) -> dict:
     base = reported[NO_LABELS if name.startswith(NO_LABELS) else BASE]
-    row = dict(reported[name], chosen_at=mean(chosen))
+    row = dict(reported[name], chosen_at=mean(chosen), setting=setting(reported[name]))
     if reported[name] is not base:
         row["difference"] = {key: against(row, base, key) for key in DIFFERENCES}
         ratios = np.divide(row["values"]["frechet_distance"], base["values"]["frechet_distance"])
@@ -131,7 +131,7 @@ def short(result: Result) -> str:
             gap = difference_text(row["difference"][key], "+.3f") if "difference" in row else ""
             cells += [_cell(row["values"][key]), gap]
         agreement = _cell(row["values"]["class_agreement"], spread=False)
-        rows.append([name, row.get("setting") or setting(row), *cells, agreement])
+        rows.append([name, row["setting"], *cells, agreement])
     header = ["", "chosen", "FD to training images", "Δ", "FD to test images", "Δ", "recall", "Δ", "class agreement"]
     return markdown(header, rows)
 
@@ -145,9 +145,7 @@ def text(result: Result) -> str:
     for name, row in numbers["rows"].items():
         gap = row.get("difference", {}).get("frechet_distance")
         change = f"{gap['mean']:+.3f} ({gap['low']:+.3f} to {gap['high']:+.3f})" if gap else ""
-        rows.append(
-            [name, row.get("setting") or setting(row), *(_cell(row["values"].get(key)) for key in keys), change]
-        )
+        rows.append([name, row["setting"], *(_cell(row["values"].get(key)) for key in keys), change])
     header = ["", "chosen", *(title(key) if key.rpartition("/")[2] in TITLES else key.replace("_", " ") for key in keys),
               "Δ Fréchet distance, 95 % interval"]  # fmt: skip
     return above(numbers) + "\n" + markdown(header, rows)
