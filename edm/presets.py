@@ -51,6 +51,10 @@ _SMALLER = Config(
     data="fashion-16", network=_shape("img16"), images=3_072 * 128, batch=128, lr=0.03, lr_ref=300, lr_ramp=5_000,
     P_std=1.4, label_dropout=0.1, snapshot=96 * 128,
 )  # fmt: skip
+_FASHION_32 = dict(model_channels=16, channel_mult=(1, 2, 4, 4), num_blocks=1, attn_resolutions=())
+_SMALLER_32 = dataclasses.replace(
+    _SMALLER, data="fashion-mnist", network=_FASHION_32, images=8_192 * 128, snapshot=256 * 128
+)
 _IMG64 = Config(network=_shape("img64-s"), precision="float16", snapshot=8 * 2**20)
 _XS: dict[str, Any] = dict(network=_shape("img64-xs"), lr=0.012, images=128 * 2**20)
 
@@ -66,6 +70,12 @@ PAIRS: Mapping[str, Pair] = {
         _SMALLER,
         dataclasses.replace(_SMALLER, network=_shape("img16", model_channels=8), images=384 * 128, seed=1),
         weights=(1.0, 1.25, 1.5, 2.0), count=1000, num_steps=12,
+    ),
+    # 32 x 32 on a CPU: two hours on one core, main model and guide one after the other
+    "fashion-mnist-cpu": Pair(
+        _SMALLER_32,
+        dataclasses.replace(_SMALLER_32, network=_FASHION_32 | {"model_channels": 8}, images=1_024 * 128, snapshot=4_096, seed=1),
+        weights=(1.0, 1.25, 1.5, 2.0), count=1000, show=2.0,
     ),
     # 32 x 32: ten minutes on one large GPU
     "fashion-mnist": Pair(_SMALL, dataclasses.replace(_SMALL, network=_shape("img32", model_channels=32), images=500 * 1024)),

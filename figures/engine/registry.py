@@ -48,10 +48,12 @@ GROUPS: dict[str, dict[str, str]] = {  # group -> experiment -> module
         )
     },
     "images": {  # the image study, of --data
+        "convergence": "figures.images.convergence",
         "networks": "figures.images.networks",
         "fig3": "figures.images.fig3",
         "fig7": "figures.images.fig7",
         "table1": "figures.images.table1",
+        "length": "figures.images.length",
         "image_search": "figures.images.search",
         "fig5_6_blend": "figures.images.fig5_6_blend",
         "image_corruptions": "figures.images.corruptions",

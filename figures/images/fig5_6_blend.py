@@ -1,38 +1,44 @@
 """CFG and autoguidance blended (figures 5 and 6): quality and coverage by total weight and share of autoguidance.
 
-Everything here is seen on the noise seeds on which weights are chosen.
+Everything here is seen on the training runs and the noise on which settings are chosen.
 """
 
 import matplotlib.pyplot as plt
 
 from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
-from figures.images import measure, settings
+from figures.images import settings
+from figures.images.arms import Arm, arm
 from figures.images.measure import measure_all
 from figures.images.plots import COLOURS, curve, floor
 from figures.images.points import TITLES, about, against, point
-from figures.images.settings import SELECT, arm
+from figures.images.study import study
 from toy2d import plots
 
-COST, NEEDS = "2 min after fig7", "the networks of `python -m figures images`"
-VERSION = measure.VERSION
+COST, NEEDS = "15 min of one core (fashion-16) after networks", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
+VERSION = 1  # raise it when results change their meaning
 KEYS = ("frechet_distance", "class_agreement", "recall", "coverage")
 
 
-def compute(data="digits", *, store=None, workers=None, minutes=None, runs=None) -> Result:
-    tasks = settings.blends()
-    rows = measure_all(data, [arm(), *tasks], runs=runs, store=store, workers=workers, minutes=minutes, desc="blends")
-    blends: dict = {}
-    for task in tasks:
-        share = {"cfg": 0.0, "autoguidance": 1.0}.get(task["kind"], task["alpha"])
-        blends.setdefault(f"{task['w']:g}", []).append(point(rows, task) | {"share": share})
-    numbers = about(data, SELECT, runs) | dict(unguided=point(rows, arm()), blends=blends)
+def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=None) -> Result:
+    plan, arms = study(data), settings.blends()
+    wanted = [arm(), *(made for some in arms.values() for made in some)]
+    rows = measure_all(
+        plan, wanted, plan.choosing, runs=runs, store=store, workers=workers, minutes=minutes, desc="blends"
+    )
+    blends = {w: [point(rows, made) | {"share": share(made)} for made in some] for w, some in arms.items()}
+    numbers = about(plan, plan.choosing, runs) | dict(unguided=point(rows, arm()), blends=blends)
     numbers["against_ends"] = {
         w: [against(p, q) for p in some for q in some if p["share"] == 0.5 and q["share"] in (0, 1)]
         for w, some in blends.items()
     }
     return Result(numbers)
+
+
+def share(made: Arm) -> float:
+    """Of autoguidance in a blend: CFG and autoguidance are its ends."""
+    return {"cfg": 0.0, "autoguidance": 1.0}.get(made.kind, made.alpha)
 
 
 def draw(result: Result) -> plt.Figure:

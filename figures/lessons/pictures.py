@@ -3,17 +3,18 @@
 import dataclasses
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edm import data, features, presets, sampler, train, unet
-from edm.denoiser import expand_sigma
+from edm import data, presets, sampler, train, unet
+from edm.denoiser import Denoiser, expand_sigma
+from edm.evaluation.sweep import sweep
+from edm.evaluation.yardstick import Yardstick, yardstick
 from edm.generate import generate
-from edm.metrics import FeatureSet, collect, evaluate_features
 from edm.network import EDM2Denoiser
 from edm.storage import png
 from toy2d import plots
@@ -201,32 +202,17 @@ def memory(images: Tensor):
 
 
 def nearest(images: Tensor, stored: Tensor) -> Tensor:  # [N]
-    """Root mean square over pixels of the difference to the nearest stored image; both in [-1, 1]."""
-    return torch.cdist(images.flatten(1), stored.flatten(1)).min(1).values / math.sqrt(images[0].numel())
+    """Root mean square over pixels of the difference to the nearest stored image, both in [-1, 1]; 1 is black to white."""
+    return torch.cdist(images.flatten(1), stored.flatten(1)).min(1).values / (2 * math.sqrt(images[0].numel()))
 
 
 # ---- paired runs
 
 
-@dataclasses.dataclass(frozen=True)
-class Ruler:
-    """What digits are measured by: a classifier trained here, the real images under it, and held-out real images."""
-
-    extractor: features.Extractor
-    real: FeatureSet
-    floor: dict[str, float]
-    stored: Tensor  # training images in [-1, 1]
-    held_out: Tensor  # test images
-
-
-def ruler(epochs: int | None = None) -> Ruler:
-    """Trains the classifier (15 seconds on two cores at the usual 42 epochs); nothing is left on disk."""
-    train_set, test_set = data.load("digits"), data.load("digits", "test")
+def ruler(epochs: int | None = None) -> Yardstick:
+    """What digits are measured by. It trains the classifier (15 seconds on two cores); nothing is left on disk."""
     with tempfile.TemporaryDirectory() as cache:
-        extractor = features.load("classifier:digits", cache=cache, device="cpu", epochs=epochs)
-    real = collect(extractor, train_set.in_order())
-    floor = evaluate_features(collect(extractor, test_set.in_order()), real)
-    return Ruler(extractor, real, floor, data.to_float(train_set.images), data.to_float(test_set.images))
+        return yardstick("digits", None, "data", "cpu", cache=cache, epochs=epochs)
 
 
 def images_of(
@@ -238,24 +224,20 @@ def images_of(
 
 
 def paired_runs(
-    arms: Mapping[str, Callable[..., Tensor]],
-    first_seeds: Sequence[int],
-    count: int,
-    measure_by: Ruler,
-    steps: int = 12,
+    arms: Mapping[str, Denoiser], first_seeds: Sequence[int], count: int, measure_by: Yardstick, steps: int = 12
 ) -> dict[str, dict[str, list[float]]]:
     """Every denoiser from the same seeds: {arm: {number: one value for each set of seeds}}, as in `figures.lessons.paired`.
 
-    The numbers of `edm.metrics.evaluate_features`, and `nearest`, the median distance to the nearest training image.
+    The numbers are those of `edm.evaluation.yardstick.Yardstick`.
     """
+    options = dict(shape=(1, 8, 8), classes=range(10), sigmas=sampler.sigma_steps(steps), batch=100)
     out: dict[str, dict[str, list[float]]] = {}
-    for first in first_seeds:
-        for name, denoiser in arms.items():
-            images, labels = images_of(denoiser, range(first, first + count), steps)
-            numbers = evaluate_features(collect(measure_by.extractor, [(images, labels)]), measure_by.real)
-            numbers["nearest"] = float(nearest(data.to_float(images), measure_by.stored).median())
-            for key, value in numbers.items():
-                out.setdefault(name, {}).setdefault(key, []).append(value)
+    rows = sweep(lambda name, weight: arms[name], measure_by, arms=[(name, 1.0) for name in arms],
+                 first_seeds=first_seeds, count=count, **options)  # fmt: skip
+    for row in rows:
+        for key, value in row.items():
+            if key not in ("guidance", "weight", "first_seed", "seconds"):
+                out.setdefault(row["guidance"], {}).setdefault(key, []).append(value)
     return out
 
 
