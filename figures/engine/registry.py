@@ -29,7 +29,17 @@ GROUPS: dict[str, dict[str, str]] = {  # group -> experiment -> module
     },  # the paper's 2D figures
     "experiments": {  # 2D, over training seeds
         name: f"figures.toy.{name}"
-        for name in ("seeds", "pull", "intervals", "guide_design", "search", "corruptions", "robustness")
+        for name in (
+            "seeds",
+            "pull",
+            "intervals",
+            "guide_design",
+            "search",
+            "corruptions",
+            "robustness",
+            "product",
+            "gain",
+        )
     },
     "images": {  # the image study, of --data
         "networks": "figures.images.networks",
