@@ -143,7 +143,7 @@ def product(n: Numbers) -> tuple[str, str]:
     apart, before = (np.mean(run["quartile_distance"]) for run in (guided, plain))
     d = n["difference"]["autoguidance 3"]
     interval = f"{d['mean']:+.2f} ({d['low']:+.2f}, {d['high']:+.2f})".replace("-", "−")
-    text = f"quartiles of log q − log product over the samples at w = 3: {apart:.2f} nats apart, without guidance {before:.2f}; change "
+    text = f"quartiles of log q − log product over the samples, w = 3: {apart:.2f} nats apart, unguided {before:.2f}; change "
     density = f"the product is a density at all for {sum(guided['falls_outwards'])} of {len(n['seeds'])} training seeds"
     return f"{text}{interval}; {density}", rises(d)
 
