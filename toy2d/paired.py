@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from edm.guidance import guide, truncate
 from edm.sampler import Step, heun_steps, seeded, sigma_steps
 from toy2d import metrics, pretrained
 from toy2d.fractal import fractal
+from toy2d.model import LogDensityMLP
 
 Runs = dict[str, dict[str, list[float]]]  # arm -> number -> one value for each seed
 SIGMA_MAX = 5.0  # the paper starts the 2D samples here
@@ -20,14 +22,26 @@ STEPS = 32
 AUTOGUIDANCE_W, CFG_W, TRUNCATION = 3.0, 4.0, 1.40  # the paper's settings in figure 1
 
 
-def paper_arms(seed: int = 0, w: float = AUTOGUIDANCE_W, folder=pretrained.FOLDER) -> dict[str, Denoiser]:
-    """The arms of figure 1 by name, from the models of a training seed; w is autoguidance's weight."""
-    main = pretrained.load("main", seed, folder)
+def paper_arms(
+    seed: int = 0,
+    w: float = AUTOGUIDANCE_W,
+    folder: Path | str = pretrained.FOLDER,
+    models: Path | str | None = None,
+) -> dict[str, Denoiser]:
+    """The arms of figure 1 by name; w is autoguidance's weight.
+
+    The models are those of a training seed, or, with `models`, the authors' own (`toy2d.pretrained.load_published`) in that folder.
+    """
+
+    def load(kind: str) -> LogDensityMLP:
+        return pretrained.load(kind, seed, folder) if models is None else pretrained.load_published(kind, models)
+
+    main = load("main")
     return {
         "none": main,
-        "cfg": guide(main, pretrained.load("uncond", seed, folder), CFG_W),
+        "cfg": guide(main, load("uncond"), CFG_W),
         "truncation": truncate(main, TRUNCATION),
-        "autoguidance": guide(main, pretrained.load("guide", seed, folder), w),
+        "autoguidance": guide(main, load("guide"), w),
     }
 
 

@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
+from edm import official
 from edm.storage.atomic import write_atomic
 from toy2d.model import LogDensityMLP
 from toy2d.train import train
@@ -22,6 +23,13 @@ RECIPES = {
     "uncond": dict(classes="AB", hidden=32, iterations=512),  # classifier-free guidance: knows no class
     "early": dict(classes="A", hidden=64, iterations=512),  # less trained only: the main run itself, at iteration 512
     "small": dict(classes="A", hidden=32, iterations=4096),  # smaller only
+}
+
+# The networks behind the paper's own figure, as its authors publish them: files to download into one folder, under these names.
+PUBLISHED = {
+    "main": "clsA-layers04-dim64/iter4096.pkl",
+    "guide": "clsA-layers04-dim32/iter0512.pkl",
+    "uncond": "clsAB-layers04-dim32/iter0512.pkl",
 }
 
 
@@ -57,6 +65,35 @@ def load(kind: str = "main", seed: int = 0, folder: Path | str = FOLDER) -> LogD
             f"no checkpoint {file}: seeds at hand are {have}; make it with `python -m toy2d train --all --seeds {seed}`"
         )
     return load_file(file)
+
+
+def load_published(kind: str, folder: Path | str) -> LogDensityMLP:
+    """One of the paper's own networks, "main", "guide" or "uncond", from the downloaded files in `folder` (see PUBLISHED).
+
+    Nothing in the file is executed (`edm.official`). Raises FileNotFoundError for a file that is not there, RefusedPickle or
+    ValueError for one that holds something else than a 2D network.
+    """
+    file = Path(folder) / PUBLISHED[kind]
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}: the folder must hold {', '.join(PUBLISHED.values())}")
+    found = official.load(file)
+    if not isinstance(found, official.Published):
+        raise ValueError(f"{file} holds an image network, not a 2D one")
+    model = LogDensityMLP(**found.kwargs)
+    try:
+        model.load_state_dict(found.tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{file} does not hold the weights of a 2D network ({error})") from error
+    return model.eval().requires_grad_(False)
+
+
+def gains(kind: str = "main", folder: Path | str = FOLDER) -> dict[int, float]:
+    """Training seed -> `gain` of that kind of model.
+
+    Its sign splits the training runs into two populations. Where it is positive, the log density grows without bound far from the
+    data: it cannot be normalised, and some guided samples fly off.
+    """
+    return {seed: load(kind, seed, folder).gain.item() for seed in seeds(folder)}
 
 
 def save(file: Path | str, model: LogDensityMLP, config: dict) -> None:

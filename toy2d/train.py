@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 from tqdm import tqdm
 
 from edm.ema import PowerEMA
@@ -23,6 +24,7 @@ P_MEAN, P_STD = -2.3, 1.5  # ln sigma ~ N(P_mean, P_std^2)
 LONG = 256  # iterations from which on compiling pays
 STORED = (0.05, 0.10)  # widths of the averages that snapshots store, the paper's
 Weights = dict[str, Tensor]  # of one model, by name
+NEGATIVE_START = -2.0  # of r in gain = -softplus(r): a gain of -0.13; trained ones are near -0.3
 TARGETS = ("exact", "denoising")  # the true score at x; or (y - x) / sigma^2 with the clean y that x was made from
 
 
@@ -76,12 +78,14 @@ def train_steps(
     p_std: float = P_STD,
     target: str = "exact",
     ema_std: float = 0.010,
+    negative_gain: bool = False,
     device: torch.device | str = "cpu",
     compile: bool | None = None,
 ) -> Iterator[State]:
     """Yield the state after each of `iterations` steps of Adam. Same seed, same machine: same numbers, bit for bit.
 
-    ln sigma ~ N(p_mean, p_std^2); lr is the peak of `learning_rate`; target is one of TARGETS. compile=None compiles the two
+    ln sigma ~ N(p_mean, p_std^2); lr is the peak of `learning_rate`; target is one of TARGETS. negative_gain: Adam changes r in
+    gain = -softplus(r), so that every model of the run has a density that falls far from the data. compile=None compiles the two
     hot functions if the run is long enough to pay for it and a compiler is at hand, and runs them as they are otherwise.
     """
     if iterations < 1 or batch < 1:
@@ -92,7 +96,11 @@ def train_steps(
     model = LogDensityMLP(hidden, layers, torch.Generator().manual_seed(seed)).to(device)
     generator = torch.Generator(device).manual_seed(seed + 2**31)  # data and noise, apart from the initial weights
     ema = PowerEMA(model, [ema_std])
-    optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)
+    trained = dict(model.named_parameters())
+    if negative_gain:
+        trained["gain"] = root = torch.full_like(model.gain, NEGATIVE_START, requires_grad=True)
+        model.gain.data.copy_(-softplus(root.data))
+    optimizer = torch.optim.Adam(trained.values(), betas=(0.9, 0.99), fused=True)
     groups = truth.groups(torch.zeros(1, device=device))
     true_score, loss_of = log_prob_and_score, score_loss
     if compile is None:
@@ -112,9 +120,13 @@ def train_steps(
         for param_group in optimizer.param_groups:
             param_group["lr"] = learning_rate(iteration, lr)
         loss = loss_of(model, x, sigma[:, None], score)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
+        if negative_gain:
+            root.grad = -torch.sigmoid(root.data) * model.gain.grad  # the chain rule: d gain / d r = -sigmoid(r)
         optimizer.step()
+        if negative_gain:
+            model.gain.data.copy_(-softplus(root.data))
         ema.update(iteration + 1, 1)
         yield State(iteration + 1, loss.detach(), model, ema.models[ema_std])
 

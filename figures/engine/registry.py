@@ -45,6 +45,8 @@ GROUPS: dict[str, dict[str, str]] = {  # group -> experiment -> module
             "target",
             "where",
             "methods",
+            "product",
+            "gain",
         )
     },
     "images": {  # the image study, of --data

@@ -1,5 +1,7 @@
 """Figure 1 of the paper: the fractal and what four samplers make of it, with outliers and coverage under each panel."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 
 from figures.engine.plots import grid, image
@@ -15,14 +17,27 @@ VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=256, pixels=60)
 
 
-def compute(seed=0, w=AUTOGUIDANCE_W, noise_seed=0, folder=pretrained.FOLDER, *, n=2**14, pixels=700) -> Result:
-    """Sample every arm from the same `n` starting points and measure it. seed: of the shipped models; w: autoguidance."""
-    start = draw_start(n, noise_seed)
-    samples = {name: run(arm, start, progress=True, desc=name) for name, arm in paper_arms(seed, w, folder).items()}
+def compute(
+    seed: int = 0,
+    w: float = AUTOGUIDANCE_W,
+    noise_seed: int = 0,
+    folder: Path | str = pretrained.FOLDER,
+    *,
+    models: Path | None = None,
+    n: int = 2**14,
+    pixels: int = 700,
+) -> Result:
+    """Sample every arm from the same `n` starting points and measure it. seed: of the shipped models; w: autoguidance.
+
+    models: a folder with the authors' own three networks, to be used instead (`toy2d.pretrained.PUBLISHED` names the files).
+    """
+    start, arms = draw_start(n, noise_seed), paper_arms(seed, w, folder, models)
+    samples = {name: run(arm, start, progress=True, desc=name) for name, arm in arms.items()}
     samples["exact"] = fractal("A").sample(n, generator=metrics.fresh_generator())
     axis_x, axis_y, xy = grid(CENTRE, HALF_WIDTH, pixels)
     numbers = {
-        "seed": seed, "noise_seed": noise_seed, "n": n,
+        "models": "shipped" if models is None else "published", "seed": seed if models is None else None,
+        "noise_seed": noise_seed, "n": n,
         "w": {"autoguidance": w, "cfg": CFG_W, "truncation": TRUNCATION},
         "measured": {name: metrics.evaluate(samples[name]) for name in PANELS},
         "region_level": {name: metrics.region_levels(fractal(name))[0] for name in "AB"},

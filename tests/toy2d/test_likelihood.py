@@ -2,10 +2,12 @@
 
 import math
 
+import pytest
 import torch
 
+from toy2d import pretrained
 from toy2d.fractal import fractal
-from toy2d.likelihood import SIGMA_END, levels, log_density, velocity_and_divergence
+from toy2d.likelihood import SIGMA_END, falls_outwards, levels, log_density, log_normaliser, velocity_and_divergence
 from toy2d.model import LogDensityMLP
 
 
@@ -43,3 +45,41 @@ def test_the_exact_score_gives_back_the_true_density():
     x = truth.sample(200, SIGMA_END, torch.Generator().manual_seed(0)).double()
     error = log_density(truth, x, truth.log_prob, levels(256)) - truth.log_prob(x, SIGMA_END)
     assert error.abs().median() < 0.01 and error.mean().abs() < 0.02
+
+
+def gaussian(x):
+    return -x.square().sum(1) / 2
+
+
+def saddle(x):
+    """Falls along one axis and grows along the other: no density, though its largest value on small squares may be inside."""
+    return gaussian(x) + 0.6 * x[:, 1] ** 2
+
+
+def test_what_falls_along_every_ray_and_what_does_not():
+    assert falls_outwards(gaussian) and not falls_outwards(saddle)
+    narrow = math.radians(3)  # grows in a wedge of 3 degrees only
+
+    def wedge(x):
+        return torch.where((torch.atan2(x[:, 1], x[:, 0]) - 1).abs() < narrow / 2, -1, 1) * gaussian(x)
+
+    assert not falls_outwards(wedge)
+    assert falls_outwards(lambda x: gaussian(x) + 5 * (x.norm(dim=1) < 2)) and falls_outwards(fractal("A").log_prob)
+
+
+def test_the_sign_of_the_gain_decides_for_a_model():
+    for seed, gain in pretrained.gains().items():
+        main = pretrained.load("main", seed)
+        assert falls_outwards(lambda x, main=main: main.log_density(x, SIGMA_END)) == (gain < 0)
+
+
+def test_normaliser_of_a_gaussian_and_of_the_truth():
+    assert log_normaliser(gaussian, 8.0, 400) == pytest.approx(math.log(2 * math.pi), abs=1e-3)
+    assert log_normaliser(lambda x: fractal("A").log_prob(x, 0.05), pixels=300) == pytest.approx(0, abs=1e-3)
+
+
+def test_no_normaliser_where_the_edge_holds_mass():
+    """The first grows outwards, so that the maximum lies on the edge; the second is cut off by too small a square."""
+    for log_density_of, half_width in ((saddle, 3.0), (gaussian, 2.0)):
+        with pytest.raises(ValueError, match="on the edge of the square of half width"):
+            log_normaliser(log_density_of, half_width, 50)

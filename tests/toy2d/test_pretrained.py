@@ -64,3 +64,8 @@ def test_missing_and_corrupted(tmp_path):
         file.write_bytes(data)
         with pytest.raises(ValueError, match=f"{name}.safetensors is not a whole"):
             pretrained.load_file(file)
+
+
+def test_the_sign_of_the_gain_splits_the_training_runs():
+    assert {seed for seed, gain in pretrained.gains().items() if gain > 0} == {1, 3, 5}
+    assert {seed for seed, gain in pretrained.gains("guide").items() if gain > 0} == {4, 7}

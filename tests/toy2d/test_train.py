@@ -8,7 +8,8 @@ import torch
 from edm.ema import beta
 from toy2d.fast import can_compile
 from toy2d.fractal import fractal
-from toy2d.train import LONG, denoising_pair, learning_rate, score_loss, train, train_steps
+from toy2d.model import LogDensityMLP
+from toy2d.train import LONG, NEGATIVE_START, denoising_pair, learning_rate, score_loss, train, train_steps
 
 TINY = dict(hidden=16, batch=256, compile=False)
 
@@ -102,3 +103,27 @@ def test_options_change_what_they_say():
     assert len(train("A", 16, 1, batch=64, layers=2, compile=False, progress=False).model.layers) == 5
     with pytest.raises(ValueError, match="unknown target"):
         train(iterations=1, target="?")
+
+
+def test_a_forced_gain_is_negative_and_follows_its_own_gradient():
+    """Every state's gain is -softplus(r); r moves by one step of Adam, whose first step is the learning rate in size."""
+    options = dict(batch=64, compile=False, negative_gain=True)
+    gains = [state.model.gain.item() for state in train_steps("A", 16, 30, **options)]
+    assert all(g < 0 for g in gains) and len(set(gains)) == 30
+    roots = [math.log(math.expm1(-g)) for g in (-math.log1p(math.exp(NEGATIVE_START)), gains[0])]
+    assert abs(roots[1] - roots[0]) == pytest.approx(learning_rate(0), rel=1e-3)
+    trained = train("A", 16, 30, progress=False, **options)
+    model = LogDensityMLP(16)
+    model.load_state_dict(trained.model.state_dict())  # an ordinary model: nothing more is needed to use it
+    assert model.gain < 0 and [*trained.model.state_dict()] == [*model.state_dict()]
+
+
+def test_the_forced_gain_goes_where_the_loss_falls():
+    """From the same state, the gain moves in the direction in which that of ordinary training does."""
+    x, sigma = fractal("A").sample(500, 0.3, torch.Generator().manual_seed(0)), torch.full((500, 1), 0.3)
+    target = fractal("A").score(x, 0.3)
+    losses = []
+    for state in train_steps("A", 16, 200, batch=256, compile=False, negative_gain=True):
+        if state.iteration in (1, 200):
+            losses.append(score_loss(state.model, x, sigma, target).item())
+    assert losses[1] < 0.8 * losses[0]
