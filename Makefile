@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help figures experiments gallery train test sync notebooks html playground assignments bench lint types format clean
+.PHONY: help figures experiments gallery train test sync notebooks html playground assignments bench lint types mutants format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -59,9 +59,13 @@ lint: $(READY) types  ## ruff and mypy: style, format, types
 types: $(READY)  ## mypy: every function of edm and toy2d says what it takes and gives
 	$(BIN)/mypy
 
+mutants: $(READY)  ## do the tests notice small faults in guidance, sampler, ema, loss? minutes; what was missed is listed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[mutants]"
+	ulimit -v 16000000; $(BIN)/mutmut run --max-children 1; $(BIN)/mutmut results
+
 format: $(READY)  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and everything generated
-	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache figures/out html docs/api docs/command_line.md
+	rm -rf $(VENV) *.egg-info .mypy_cache mutants .pytest_cache .ruff_cache figures/out html docs/api docs/command_line.md

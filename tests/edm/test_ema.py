@@ -16,7 +16,7 @@ def test_widths_and_exponents():
     for std, exponent in zip(REFERENCE["stds"], REFERENCE["exponents"], strict=True):
         assert std_to_exponent(std) == pytest.approx(exponent, rel=1e-10)
         assert exponent_to_std(std_to_exponent(std)) == pytest.approx(std, rel=1e-10)
-    for wrong in (0.0, -0.1, 0.3, float("nan")):
+    for wrong in (0.0, -0.1, 0.29, 0.3, float("nan")):
         with pytest.raises(ValueError, match="width"):
             std_to_exponent(wrong)
 
@@ -24,8 +24,9 @@ def test_widths_and_exponents():
 def test_beta():
     got = [[beta(std, t, 1) for t in REFERENCE["beta_t_next"]] for std in REFERENCE["stds"]]
     np.testing.assert_allclose(got, REFERENCE["beta"], rtol=0, atol=1e-10)
-    with pytest.raises(ValueError, match="t_delta"):
-        beta(0.1, 1.0, 2.0)
+    for delta in (2.0, 0.0, -1.0):
+        with pytest.raises(ValueError, match="t_delta"):
+            beta(0.1, 1.0, delta)
 
 
 def test_coefficients():
@@ -35,8 +36,15 @@ def test_coefficients():
         got, REFERENCE["coefficients"], rtol=0, atol=1e-10 * abs(REFERENCE["coefficients"]).max()
     )
     np.testing.assert_allclose(got.sum(0), 1)
-    with pytest.raises(ValueError, match="pair up"):
-        posthoc_coefficients([1, 2], [0.1], [2], [0.1])
+    for wrong in (
+        ([1, 2], [0.1], [2], [0.1]),
+        ([[1, 2]], [[0.1, 0.1]], [2], [0.1]),
+        ([1, 2], [0.1, 0.1], [2, 2], [0.1]),
+    ):
+        with pytest.raises(ValueError, match="pair up"):
+            posthoc_coefficients(*wrong)
+    single = posthoc_coefficients([1, 2], [0.1, 0.1], 2, 0.05)  # numbers for one wanted average
+    np.testing.assert_array_equal(single, posthoc_coefficients([1, 2], [0.1, 0.1], [2], [0.05]))
 
 
 def moving_model(step: int) -> nn.Linear:
@@ -106,3 +114,17 @@ def test_state_dict_round_trip_and_first_update():
     torch.testing.assert_close(first.models[0.1].state_dict(), moving_model(1).state_dict())
     with pytest.raises(ValueError, match="snapshots"):
         combine([{}, {}], [1.0])
+
+
+def test_averages_are_copies_that_neither_train_nor_drop_out():
+    model = nn.Sequential(nn.Linear(3, 2), nn.Dropout())
+    average = PowerEMA(model, [0.1]).models[0.1]
+    assert average is not model and not average.training and not any(p.requires_grad for p in average.parameters())
+    assert model.training and all(p.requires_grad for p in model.parameters())
+
+
+def test_combination_is_summed_in_float64():
+    """1 + 2^-12 - 1 is lost in float16, and so is a sum that is taken in it."""
+    states = [{"w": torch.tensor([v], dtype=torch.float16)} for v in (1.0, 2.0**-12, 1.0)]
+    total = combine(states, [1.0, 1.0, -1.0])["w"]
+    assert total.dtype == torch.float16 and total.item() == 2.0**-12

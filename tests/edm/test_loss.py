@@ -32,7 +32,7 @@ class Fixed(torch.nn.Module):
         return self.answer
 
     def log_variance(self, sigma):
-        return torch.full((sigma.numel(), 1, 1, 1), self.u)
+        return torch.full((sigma.numel(), 1, 1, 1), self.u, device=sigma.device)
 
 
 def untrained() -> EDM2Denoiser:
@@ -121,5 +121,7 @@ def test_wrong_input_is_named():
     images = torch.zeros(2, 1, 4, 4)
     with pytest.raises(ValueError, match="sigma must be positive"):
         edm2_loss(Fixed(images, 0.0), images, torch.tensor([1.0, 0.0]), images)
+    meta = torch.empty(2, 1, 4, 4, device="meta")  # like an accelerator: values are not read back
+    assert edm2_loss(Fixed(meta, 0.0), meta, torch.empty(2, device="meta"), meta).shape == images.shape
     with pytest.raises(ValueError, match=r"shape of images, \[2, 1, 4, 4\], got \[2, 4, 4\]"):
         edm2_loss(Fixed(images, 0.0), images, 1.0, images[:, 0])

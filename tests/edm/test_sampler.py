@@ -1,11 +1,12 @@
 """The sampler against closed forms and the exact mixture."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 
-from edm.sampler import Churn, heun_steps, randn, sample, seeded, sigma_steps
+from edm.sampler import Churn, heun_steps, rand, randn, sample, seeded, sigma_steps
 from toy2d.fractal import fractal
 
 
@@ -20,18 +21,31 @@ def test_sigma_steps_are_the_paper_s():
     i = 10
     expected = (80 ** (1 / 7) + i / 31 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
     assert sigmas[i].item() == pytest.approx(expected, rel=1e-12)
-    assert (sigmas.diff() < 0).all()
+    assert (sigmas.diff() < 0).all() and sigmas.dtype == torch.float64
+    assert torch.equal(sigma_steps(), sigmas)  # the defaults
+    assert sigma_steps(2, 0.1, 3.0).tolist() == [3.0, 0.1, 0.0]
+    odd = sigma_steps(7, 0.1, 0.7)
+    assert odd[0].item() == 0.7 and odd[-2].item() == 0.1  # ends as they were asked for, to the bit
 
 
 @pytest.mark.parametrize(
-    "wrong", [dict(num_steps=1), dict(sigma_min=0), dict(sigma_max=0.001), dict(rho=-1), dict(sigma_max=math.inf)]
+    "wrong",
+    [
+        dict(num_steps=1),
+        dict(sigma_min=0),
+        dict(sigma_max=0.001),
+        dict(sigma_max=0.002),
+        dict(sigma_max=math.inf),
+        dict(rho=-1),
+        dict(rho=0),
+    ],
 )
 def test_sigma_steps_refuse(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         sigma_steps(**wrong)
 
 
-@pytest.mark.parametrize("sigmas", [[1.0], [1.0, 2.0], [1.0, -1.0], [math.nan, 0.0], [1.0, 1.0, 0.0]])
+@pytest.mark.parametrize("sigmas", [[1.0], [1.0, 2.0], [1.0, -1.0], [math.nan, 0.0], [math.inf, 1.0], [1.0, 1.0, 0.0]])
 def test_sample_refuses_levels_that_do_not_fall(sigmas):
     with pytest.raises(ValueError, match="decreasing"):
         sample(gaussian(1.0), torch.zeros(1, 2), sigmas)
@@ -39,14 +53,14 @@ def test_sample_refuses_levels_that_do_not_fall(sigmas):
 
 def test_heun_is_second_order_on_the_exact_mixture():
     truth = fractal("A", torch.float64)
-    start = truth.sample(256, 1.0, torch.Generator().manual_seed(0))
+    start = truth.sample(64, 1.0, torch.Generator().manual_seed(0))
 
     def levels(n):
         return sigma_steps(n, sigma_min=0.05, sigma_max=1.0)[:-1]  # stop at 0.05: the Euler step to 0 is first order
 
-    reference = sample(truth, start, levels(1025))
-    errors = [(sample(truth, start, levels(n)) - reference).norm(dim=1).median().item() for n in (33, 65, 129)]
-    orders = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    reference = sample(truth, start, levels(257))
+    errors = [(sample(truth, start, levels(n)) - reference).norm(dim=1).median().item() for n in (17, 33, 65)]
+    orders = [math.log2(a / b) for a, b in pairwise(errors)]
     assert all(1.8 < order < 2.3 for order in orders), (errors, orders)
 
 
@@ -69,7 +83,9 @@ def test_evaluations_and_trajectory():
     assert path.shape == (9, 3, 2)
     torch.testing.assert_close(path[0], x)
     torch.testing.assert_close(path[-1], sample(gaussian(1.0), x, sigma_steps(8)))
-    assert [s.sigma for s in heun_steps(gaussian(1.0), x, sigma_steps(8))] == sigma_steps(8).tolist()
+    steps = list(heun_steps(gaussian(1.0), x, sigma_steps(8)))
+    assert [s.sigma for s in steps] == sigma_steps(8).tolist() and [s.index for s in steps] == list(range(9))
+    assert all(torch.equal(s.x, state) for s, state in zip(steps, path, strict=True))
 
 
 def test_labels_reach_the_denoiser_and_any_shape_works():
@@ -102,10 +118,52 @@ def test_churn_adds_noise_and_keeps_the_distribution():
     torch.testing.assert_close(unchanged, ode)
 
 
+@pytest.mark.parametrize("amount, increase", [(0.6, 0.2), (100.0, math.sqrt(2) - 1)])
+def test_a_step_with_churn_begins_at_a_raised_level(amount, increase):
+    """With N = 3 steps, min(S_churn / N, sqrt(2) - 1) is the increase; noise makes up the difference of variances."""
+    seen, x, levels = [], torch.zeros(5, 2), torch.tensor([8.0, 4.0, 2.0, 0.0], dtype=torch.float64)
+
+    def spy(x, sigma, labels=None):
+        seen.append((x, sigma))
+        return torch.zeros_like(x)
+
+    churn = Churn(S_churn=amount, S_min=2.0, S_max=4.0, S_noise=1.5)
+    states = sample(spy, x, levels, churn=churn, generator=torch.Generator().manual_seed(0), trajectory=True)
+    raised = [8.0, 4.0 * (1 + increase), 2.0 * (1 + increase)]  # both ends of [S_min, S_max] belong to it, 8 does not
+    assert [sigma for _, sigma in seen] == pytest.approx([raised[0], 4.0, raised[1], 2.0, raised[2]])
+    generator = torch.Generator().manual_seed(0)
+    for (given, _), before, old, new in zip(seen[2::2], states[1:], levels[1:].tolist(), raised[1:], strict=False):
+        noise = torch.randn(x.shape, generator=generator)
+        torch.testing.assert_close(given, before + 1.5 * math.sqrt(new**2 - old**2) * noise)
+
+
+def test_churn_of_one_step_and_none():
+    """S_churn = 0 draws nothing; noise is made in the state's own precision."""
+    x, levels = torch.zeros(2, 3, dtype=torch.float64), torch.tensor([1.0, 0.0])
+    seen = []
+
+    def denoiser(x, sigma, labels=None):
+        seen.append(x)
+        return torch.zeros_like(x)
+
+    generator = torch.Generator().manual_seed(0)
+    sample(denoiser, x, levels, churn=Churn(), generator=generator)
+    assert torch.equal(seen[-1], x)
+    sample(denoiser, x, levels, churn=Churn(S_churn=0.1), generator=generator)
+    noise = torch.randn(2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(seen[-1], math.sqrt(1.1**2 - 1) * noise)
+
+
 def test_generators():
-    rows = randn(3, (4,), seeded([7, 8, 9]))
-    torch.testing.assert_close(rows[1], torch.randn(4, generator=torch.Generator().manual_seed(8)))
+    for draw, torch_draw in ((randn, torch.randn), (rand, torch.rand)):
+        rows = draw(3, (4,), seeded([7, 8, 9]), dtype=torch.float64)
+        wanted = torch_draw(4, dtype=torch.float64, generator=torch.Generator().manual_seed(8))
+        assert rows.shape == (3, 4) and torch.equal(rows[1], wanted)
+        one, other = (draw(3, (4,), torch.Generator().manual_seed(1), dtype=torch.float64) for _ in range(2))
+        assert torch.equal(one, other) and one.dtype == torch.float64 and draw(3, (4,)).shape == (3, 4)
+    assert seeded([0, 2**32 - 1])[1].initial_seed() == 2**32 - 1
     with pytest.raises(ValueError, match="one generator per sample"):
         randn(2, (4,), seeded([1]))
-    with pytest.raises(ValueError, match="2\\^32"):
-        seeded([2**32])  # torch would silently use seed 0
+    for wrong in (2**32, -1):  # torch would silently use another seed
+        with pytest.raises(ValueError, match="2\\^32"):
+            seeded([1, wrong])
