@@ -1,6 +1,6 @@
 """Guidance that is made by training: a model tuned on its own samples (SIMS, Neon), or towards a guided target (model guidance).
 
-All three go on from a trained main model for a few hundred iterations. The learning rate goes on falling from where the main
+All three go on from a trained main model for a hundred iterations or so. The learning rate goes on falling from where the main
 model's training ended.
 """
 
@@ -40,7 +40,7 @@ class Points:
 
 @torch.enable_grad()
 def tune(
-    model: LogDensityMLP, target: Target, iterations: int = 256, batch: int = 2048, seed: int = 0
+    model: LogDensityMLP, target: Target, iterations: int = 128, batch: int = 2048, seed: int = 0
 ) -> LogDensityMLP:
     """Train a copy of the model on; the result is the average of the new weights (`edm.ema.PowerEMA`)."""
     tuned, generator = copy.deepcopy(model).requires_grad_(True), torch.Generator().manual_seed(seed + 2**30)

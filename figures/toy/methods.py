@@ -35,7 +35,7 @@ def row(world: str, method: str, seed: int, n: int, noise_seed: int) -> dict:
 
 
 def compute(
-    noise_seed=0, *, seeds=None, exact_seeds=(0, 1, 2, 3), n=2048, exact_n=1024, methods: Sequence[str] | None = None,
+    noise_seed=0, *, seeds=None, exact_seeds=(0, 1, 2, 3), n=2048, exact_n=512, methods: Sequence[str] | None = None,
     store=None, workers=None,
 ) -> Result:  # fmt: skip
     """seeds: training seeds; the first half chooses. exact_seeds: of the noise, for exact models. methods: names (default: all).
