@@ -20,9 +20,7 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
-UNKNOWN = (
-    "# [project.urls]: the public address is not known yet; `python notebooks/address.py URL` writes it here and where it is needed."
-)
+UNKNOWN = "# [project.urls]: the public address is not known yet; `python notebooks/address.py URL` writes it everywhere."
 
 
 def current(root: Path = ROOT) -> str:
@@ -41,13 +39,18 @@ def write(address: str, root: Path = ROOT) -> list[Path]:
     plans: dict[Path, tuple[str, str]] = {
         root / "pyproject.toml": (r'# \[project\.urls\]:.*|\[project\.urls\]\nRepository = ".*"', table),
         root / "CITATION.cff": (r'(?<=\nlicense: MIT\n)(?:repository-code: ".*"\n)?', cite),
-        root / "notebooks/README.md": (r"(?s)(?<=<!-- launch -->\n).*(?=<!-- end of launch -->)", launch(address, root)),
+        root / "notebooks/README.md": (
+            r"(?s)(?<=<!-- launch -->\n).*(?=<!-- end of launch -->)",
+            launch(address, root),
+        ),
     }
     texts = {path: replaced(path, path.read_text(), *plan) for path, plan in plans.items()}
     for script in sorted((root / "notebooks").glob("[0-9][0-9]_*.py")):
         place = (r'(?m)^REPOSITORY = ".*?"', f'REPOSITORY = "{address}"')
         texts[script] = replaced(script, script.read_text(), *place)
-        texts[script.with_suffix(".ipynb")] = in_setup(script.with_suffix(".ipynb"), lambda text, path: replaced(path, text, *place))
+        texts[script.with_suffix(".ipynb")] = in_setup(
+            script.with_suffix(".ipynb"), lambda text, path: replaced(path, text, *place)
+        )
     changed = [path for path, text in texts.items() if text != path.read_text()]
     for path in changed:  # all are known to have a place before the first is written
         path.write_text(texts[path])
@@ -60,7 +63,9 @@ def launch(address: str, root: Path) -> str:
         return ""
     place = address.removeprefix("https://github.com/")
     names = [path.stem for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.py"))]
-    colab = [f"[{n[:2]}](https://colab.research.google.com/github/{place}/blob/main/notebooks/{n}.ipynb)" for n in names]
+    colab = [
+        f"[{n[:2]}](https://colab.research.google.com/github/{place}/blob/main/notebooks/{n}.ipynb)" for n in names
+    ]
     binder = f"[in Binder](https://mybinder.org/v2/gh/{place}/main?urlpath=lab/tree/notebooks)"
     return f"Without installing anything: in Colab {' '.join(colab)}, or all {binder}.\n"
 

@@ -189,3 +189,14 @@ def test_help_shows_commands_that_parse(command, capsys):
         assert isinstance(PROGRAMS[program].parser(), Parser)
         args = PROGRAMS[program].parser().parse_args(shlex.split(line))
         assert not words or args.prog == "python -m " + command
+
+
+def test_options_reach_the_figure(tmp_path, monkeypatch):
+    """The weight under the name that `compute` has for it; folders and files as paths."""
+    calls = []
+    monkeypatch.setattr(figures, "make", lambda name, out, *flags, **options: calls.append((name, options)))
+    assert figures.main(["fig1", "--weight", "2", "--models", "there", "--out", str(tmp_path / "new")]) == 0
+    assert figures.main(["seeds", "--adopt", "old.jsonl", "--out", str(tmp_path / "new")]) == 0
+    (first, options), (second, others) = calls
+    assert (first, options["w"], options["models"]) == ("fig1", 2.0, Path("there"))
+    assert (second, others["adopt"]) == ("seeds", Path("old.jsonl"))
