@@ -19,6 +19,7 @@ from toy2d import metrics, plots, pretrained
 from toy2d.paired import draw_start
 
 COST, NEEDS = "10 min", "the shipped 2D models; trains 4 pairs"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(seeds=[0, 1], n=128, shrink=64)
 KINDS = ("main", "guide")
 GAINS = ("shipped", "negative")
@@ -49,9 +50,12 @@ def compute(noise_seed=0, folder=pretrained.FOLDER, *, seeds=(0, 1, 2, 3), n=2**
             workers=None) -> Result:  # fmt: skip
     """seeds: training seeds. Seed s starts from the points of noise seed noise_seed + s; shrink shortens the training."""
     checkpoints = (OUT if store is None else Path(store).parent) / "checkpoints"
-    shared = dict(n=n, noise_seed=noise_seed, folder=str(folder), checkpoints=str(checkpoints), shrink=shrink)
+    shared = dict(n=n, noise_seed=noise_seed, shrink=shrink)
+    models = dict(
+        shared=dict(folder=str(folder), checkpoints=str(checkpoints)), settings=dict(models=pretrained.identity(folder))
+    )
     tasks = [dict(gain=gain, seed=s, **shared) for gain in GAINS for s in seeds]
-    rows = run_rows(row, tasks, store=store, workers=workers, desc="gain")
+    rows = run_rows(row, tasks, **models, store=store, workers=workers, desc="gain")
     found = {gain: [r for r in rows if r["gain"] == gain] for gain in GAINS}
     weights = [f"{w:g}" for w in WEIGHTS]
     runs = {

@@ -26,6 +26,7 @@ from toy2d.likelihood import SIGMA_END, falls_outwards, levels, log_density, log
 from toy2d.paired import AUTOGUIDANCE_W, CFG_W, draw_start
 
 COST, NEEDS = "3 min", "the shipped 2D models"
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=64, seeds=[0, 1], pixels=300)
 ARMS = {  # name -> kind of guidance, weight
     "none": ("none", 1.0),
@@ -73,9 +74,10 @@ def compute(
 ) -> Result:
     """seeds: training seeds (default: all in `folder`). Training seed s starts from the points of noise seed noise_seed + s."""
     seeds = pretrained.seeds(folder) if seeds is None else list(seeds)
-    shared = dict(n=n, noise_seed=noise_seed, pixels=pixels, folder=str(folder))
+    shared = dict(n=n, noise_seed=noise_seed, pixels=pixels)
     tasks = [dict(arm=arm, seed=s, **shared) for arm in ARMS for s in seeds]
-    rows = run_rows(row, tasks, store=store, workers=workers, desc="product")
+    models_of = dict(shared=dict(folder=str(folder)), settings=dict(models=pretrained.identity(folder)))
+    rows = run_rows(row, tasks, **models_of, store=store, workers=workers, desc="product")
     keys = ("diverged", *(f"q{100 * share:g}" for share in SHARES), "quartile_distance", "falls_outwards", "median")
     runs = {arm: {key: [r[key] for r in rows if r["arm"] == arm] for key in keys} for arm in ARMS}
     gains = {kind: pretrained.gains(kind, folder) for kind in ("main", "guide", "uncond")}

@@ -60,11 +60,11 @@ def test_unwritable_folder_is_refused_before_the_work(monkeypatch, tmp_path, cap
     ("fig7 --retrain", "fig7 does not take --retrain: fig1, fig2, fig9, flow do"),
     ("images --retrain", "images does not take --retrain"),
     ("seeds --retrain", "seeds does not take --retrain"),
-    ("all --minutes 3", "all does not take --minutes: networks, fig3"),
+    ("all --minutes 3", "all does not take --minutes: convergence, networks"),
     ("experiments --weight 2", "experiments does not take --weight: fig1, fig2, flow, density do"),
     ("fig1 --workers 2", "fig1 does not take --workers: seeds"),
     ("fig1 --adopt x.rows.jsonl", "fig1 does not take --adopt: seeds"),
-    ("pull --data digits", "pull does not take --data: networks"),
+    ("pull --data digits", "pull does not take --data: convergence"),
     ("fig1 --redraw --seed 0", "--redraw computes nothing: leave --seed out"),
     ("fig7 --fast --data digits", "--fast chooses --data itself: leave --data out"),
 ])  # fmt: skip
