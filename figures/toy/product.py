@@ -130,9 +130,10 @@ def draw(result: Result):
             for i, falls in enumerate(run["falls_outwards"]):
                 ax.bar(i, high[i] - low[i], 0.6, low[i], edgecolor=colour, color=colour if falls else "white")
             ax.axhline(0, color=plots.GREY, linewidth=0.8)
-            ax.use_sticky_edges = False  # room below the longest bar
             ax.set_xticks(range(len(numbers["seeds"])), numbers["seeds"])
             ax.set(title=label(arm), xlabel="training seed")
+        reach = [edge for run in numbers["runs"].values() for key in ("q25", "q75") for edge in run[key]]
+        axes[0].set_ylim(1.1 * min(reach), 1.1 * max(reach))
         axes[0].set_ylabel("log q − log product,\nquartiles about the median (nats)")
         figure.suptitle(
             "Short bars: the samples come from the product. Tall bars: they do not. Hollow: the product is no density.",
