@@ -70,7 +70,7 @@ def draw(result: Result):
 
 def caption(m: dict) -> str:
     """Outliers, those that flew off among them, and coverage."""
-    flown = f" ({m['diverged']:.2%} flown off)" if m["diverged"] else ""
+    flown = f", flown off among them {m['diverged']:.2%}" if m["diverged"] else ""
     return (
         f"outliers {m['outliers_99']:.1%}{flown}\n"
         f"branches: TV {m['branch_tv']:.3f}, leaves lost {m['leaves_lost']:.0f}/64"

@@ -134,9 +134,11 @@ def draw(result: Result):
             ax.axhline(0, color=plots.GREY, linewidth=0.8)
             ax.set_xticks(range(len(numbers["seeds"])), numbers["seeds"])
             ax.set(title=label(arm), xlabel="training seed")
+        reach = [edge for run in numbers["runs"].values() for key in ("q25", "q75") for edge in run[key]]
+        axes[0].set_ylim(1.1 * min(reach), 1.1 * max(reach))
         axes[0].set_ylabel("log q − log product,\nquartiles about the median (nats)")
         figure.suptitle(
-            "flat: the samples come from the product; tall: they do not.  hollow: the product cannot be normalised",
+            "Short bars: the samples come from the product. Tall bars: they do not. Hollow: the product is no density.",
             fontsize=9,
         )
     return figure

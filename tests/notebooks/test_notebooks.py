@@ -1,6 +1,7 @@
 """The walkthrough: every notebook runs from its script in a fresh kernel, and pairs have not drifted apart."""
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -76,7 +77,7 @@ def test_sync_changes_nothing(tmp_path):
     before = {p.name: (p.read_text(), cells(p.with_suffix(".ipynb"))) for p in pairs}
     for newer in (".ipynb", ".py"):
         for path in pairs:
-            build.os.utime(path.with_suffix(newer), (time.time() + 60,) * 2)
+            os.utime(path.with_suffix(newer), (time.time() + 60,) * 2)
         build.sync(pairs)
         assert {p.name: (p.read_text(), cells(p.with_suffix(".ipynb"))) for p in pairs} == before, "run `make sync`"
 
@@ -85,7 +86,7 @@ def test_sync_brings_a_change_over_and_leaves_sources_of_assignments_alone(tmp_p
     (script,) = copy_pairs(tmp_path, SCRIPTS[:1])
     known = {c.id for c in nbformat.read(script.with_suffix(".ipynb"), 4).cells}
     script.write_text(script.read_text() + "\n# %%\nx = 1\n")
-    build.os.utime(script, (time.time() + 60,) * 2)
+    os.utime(script, (time.time() + 60,) * 2)
     build.sync([script])
     notebook = nbformat.read(script.with_suffix(".ipynb"), 4)
     assert notebook.cells[-1].source == "x = 1" and {c.id for c in notebook.cells[:-1]} == known
@@ -196,6 +197,6 @@ def test_a_script_runs_as_plain_python(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env={**build.os.environ, "MPLBACKEND": "Agg"},
+        env={**os.environ, "MPLBACKEND": "Agg"},
     )
     assert done.returncode == 0, done.stderr[-2000:]

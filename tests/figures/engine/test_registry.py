@@ -46,7 +46,7 @@ def test_every_module_of_the_toy_and_image_rooms_with_a_version_is_listed():
 def test_options_that_an_experiment_takes():
     assert {"seed", "w", "retrain"} <= registry.options("fig1") and "adopt" not in registry.options("fig1")
     assert {"adopt", "workers"} <= registry.options("seeds") and not {"seed", "retrain"} & registry.options("seeds")
-    assert "retrain" not in registry.options("density")  # its numbers are those of several training seeds
+    assert "retrain" not in registry.options("product")  # its numbers are those of several training seeds
     for name in registry.GROUPS["images"]:
         assert "data" in registry.options(name) and "retrain" not in registry.options(name)
 
