@@ -32,7 +32,7 @@ from edm.sampler import rand, randn
 class Step(NamedTuple):
     """Particles after a step."""
 
-    index: int  # steps taken so far; 0 is the initial state
+    index: int  # type: ignore[assignment]  # steps taken so far; 0 is the initial state
     sigma: float  # noise level of x
     x: Tensor  # [N, ...]
     log_weights: Tensor  # [N] float64; averages over the target are weighted by exp(log_weights)

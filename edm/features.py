@@ -161,7 +161,9 @@ def usual_epochs(train: data.ImageSet) -> int:
     return max(3, math.ceil(60_000 / len(train)))
 
 
-def kept_model(stem: str, recipe: str, cache, model: nn.Module, fit: Callable[[], tuple[nn.Module, dict]]):
+def kept_model(
+    stem: str, recipe: str, cache: str | Path, model: nn.Module, fit: Callable[[], tuple[nn.Module, dict]]
+) -> tuple[nn.Module, dict, str]:
     """A network that is trained once: read into `model` from a file in `cache`, or made by `fit`, which also tells its numbers.
 
     recipe: all that decides the weights; its digest is in the file's name. Returns the network, its numbers with the

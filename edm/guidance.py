@@ -7,6 +7,7 @@ level. Methods whose weight or direction depends on the sample are in `edm.adapt
 the step itself are in `edm.correctors`.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -138,10 +139,10 @@ def stages(weights: Sequence[float], levels: Sequence[float]) -> Schedule:
     three weights with the largest in the middle. A window of negative guidance (arXiv 2602.00716) is a first weight below 1.
     Both papers state their schedules in time; here they are steps in sigma, so only the idea is kept.
     """
-    if len(weights) != len(levels) + 1 or any(a <= b for a, b in zip(levels, levels[1:], strict=False)):
+    if len(weights) != len(levels) + 1 or any(a <= b for a, b in itertools.pairwise(levels)):
         raise ValueError(f"need falling levels and one weight more than levels, got {list(weights)} and {list(levels)}")
-    for weight in weights:
-        check(weight, None)
+    for value in weights:
+        check(value, None)
 
     def weight(sigma: float | Tensor) -> float | Tensor:
         if not isinstance(sigma, Tensor):
