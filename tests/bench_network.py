@@ -1,6 +1,6 @@
 """Speed of the EDM2 network, side by side in one run.
 
-python -m tests.bench_network            # CPU: against the plain formulation, 1 minute
+python -m tests.bench_network            # CPU: against the plain formulation, and GFLOP/s reached, 1 minute
 python -m tests.bench_network --gpu      # GPU: images/s of the guided sampler, about 10 minutes, most of it compiling
 python -m tests.bench_network --gpu --tiny   # the same steps with small networks, on whatever machine there is
 """
@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from edm import guidance, sampler
 from edm.loss import edm2_loss
@@ -106,6 +107,42 @@ def cpu(preset: str, batch: int, repeats: int) -> dict:
     }
 
 
+def gflops(preset: str, batch: int, repeats: int, dtype: torch.dtype, size: int = 1024) -> dict:
+    """GFLOP/s of training and sampling on the CPU, beside a matrix product of `size` in the same arithmetic.
+
+    A multiplication and an addition are two operations; those of matrix products, convolutions and attention are counted.
+    """
+    torch.manual_seed(0)
+    network = random_network(**PRESETS[preset]).to(memory_format=torch.channels_last)
+    network.dtype = dtype
+    for_sampling = network.for_sampling(dtype)
+    images, noise = torch.rand(batch, *network.img_shape) - 0.5, torch.randn(batch, *network.img_shape)
+    sigma, labels = torch.rand(batch) + 0.2, torch.arange(batch) % CLASSES
+    a, b = torch.randn(2, size, size).to(dtype)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+
+    def training() -> None:
+        network.normalize_weights()
+        optimizer.zero_grad()
+        (edm2_loss(network, images, sigma, noise, labels).sum() / batch).backward()
+        optimizer.step()
+
+    @torch.no_grad()
+    def sampling() -> Tensor:
+        return for_sampling(images, sigma, labels)
+
+    functions = {"training": training, "sampling": sampling, "matrix_product": lambda: a @ b}
+    operations = {}
+    for name, function in functions.items():
+        with FlopCounterMode(display=False) as counter:
+            function()
+        operations[name] = counter.get_total_flops()
+    seconds = interleaved(functions, repeats)
+    return {"preset": preset, "batch": batch, "arithmetic": str(dtype).removeprefix("torch.")} | {
+        f"{name}_gflops": operations[name] / seconds[name] / 1e9 for name in functions
+    }
+
+
 def gpu(
     main_kwargs: dict, guide_kwargs: dict, batch: int, num_steps: int, device: str, dtype: torch.dtype, mode: str
 ) -> dict:
@@ -151,7 +188,8 @@ def measure(on_gpu: bool = False, tiny: bool = False, mode: str = "default") -> 
     """All measurements of one kind as plain dictionaries."""
     if not on_gpu:
         sizes = [("digits", 8, 2)] if tiny else [("digits", 64, 15), ("img32", 4, 7)]
-        return [cpu(*size) for size in sizes]
+        reached = ("digits", 8, 2) if tiny else ("img16", 128, 7)  # img16 is the network of fashion-16
+        return [cpu(*size) for size in sizes] + [gflops(*reached, dtype) for dtype in (torch.float32, torch.bfloat16)]
     torch.backends.cudnn.benchmark = True  # fixed shapes: let cuDNN find its fastest kernels
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 is to be float32
     device = "cuda" if torch.cuda.is_available() else "cpu"
