@@ -60,6 +60,7 @@ GROUPS: dict[str, dict[str, str]] = {  # group -> experiment -> module
         "fig5_6_blend": "figures.images.fig5_6_blend",
         "image_corruptions": "figures.images.corruptions",
         "fig4_8_grids": "figures.images.fig4_8_grids",
+        "methods_images": "figures.images.methods",
     },
 }
 MODULES: dict[str, str] = {name: module for group in GROUPS.values() for name, module in group.items()}
