@@ -1,13 +1,11 @@
 """The yardstick: real images against themselves, several feature spaces at once, numbers with a known answer."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 
 from edm import data, features
-from edm.evaluation import report, unlabelled, yardstick
+from edm.evaluation import unlabelled, yardstick
 from edm.generate import Batch
 from edm.metrics import FeatureSet, feature_stats, frechet_distance
 
@@ -71,22 +69,3 @@ def test_an_autoencoder_learns_to_copy_and_is_the_same_again(tmp_path):
     one = features.load("autoencoder:digits", cache=tmp_path, epochs=1)
     assert features.load("autoencoder:digits", cache=tmp_path, epochs=1).version == one.version
     assert one(digits.images[:5])[0].shape == (5, unlabelled.DIM)
-
-
-def test_a_file_of_other_settings_is_kept(tmp_path, three, monkeypatch):
-    calls = []
-
-    def measured(guided, measure_by, done, **options):
-        for weight in (1.0, 2.0)[len(done) :]:
-            calls.append(weight)
-            yield dict(guidance="cfg", weight=weight)
-
-    monkeypatch.setattr(report, "sweep", measured)
-    path = tmp_path / "evaluate.json"
-    first = report.sweep_to_file(path, None, three, {"count": 5})
-    assert report.sweep_to_file(path, None, three, {"count": 6}) == first and len(calls) == 4
-    assert len(list(tmp_path.iterdir())) == 2
-    assert (
-        report.sweep_to_file(path, None, three, {"count": 5}) == first and len(calls) == 4
-    )  # taken up, not made again
-    assert json.loads(path.read_text())["settings"]["count"] == 5 and len(list(tmp_path.iterdir())) == 2
