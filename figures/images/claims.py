@@ -172,7 +172,7 @@ def image_corruption(pair: str) -> Callable[[Numbers], Judged]:
 
 def narrows(n: Numbers) -> Judged:
     """Raised noise divides the SD within a class by its factor, and guidance at the predicted weight restores it."""
-    found, predicted = n["alone"]["noise"]["main"], n["predicted"]["class_sd"]["1.1"]
+    found, predicted = n["alone"]["noise"]["main"], n["predicted"]["with_steps"]["1.1"]
     at = min(n["pairs"]["noise, guide noise"], key=lambda p: abs(p["w"] - n["predicted"]["restoring_weight"]))
     whole, harmed, restored = (mean(p, "class_sd") for p in (n["whole"], found, at))
     text = f"SD {whole:.4f}, with raised noise {harmed:.4f} (predicted {predicted:.4f}), guided at w = {at['w']:g} {restored:.4f}"

@@ -7,7 +7,10 @@ in every call, the same ones all along a trajectory, and the mean of eight calls
 """
 
 import matplotlib.pyplot as plt
+import torch
 
+from edm.corruption import raise_noise
+from edm.sampler import sample, sigma_steps
 from figures.engine.plots import panels
 from figures.engine.result import Result
 from figures.images import settings
@@ -19,7 +22,7 @@ from figures.images.points import floor as real
 from figures.images.study import study
 from toy2d import gaussian, plots
 
-COST, NEEDS = "3 h of one core (fashion-16)", "the networks of `python -m figures images`"
+COST, NEEDS = "50 min of one core (fashion-16)", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 VERSION = 1  # raise it when results change their meaning
 KEYS = ("frechet_distance", "autoencoder/frechet_distance", "recall", "class_sd")
@@ -45,13 +48,26 @@ def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=N
 
 
 def predictions(numbers: dict) -> dict:
-    """What the closed forms say of raised noise: the SD within a class without guidance, and the weight that restores it."""
+    """What Gaussians say of raised noise: the SD within a class without guidance, and the weight that restores it.
+
+    class_sd: the closed form, which is that of infinitely many steps; with_steps: the study's sampler on a Gaussian.
+    """
     factors = [1 + amount for amount in settings.HARMS["noise"]]
     sd = mean(numbers["whole"], "class_sd")
     return dict(
         class_sd={f"{f:g}": gaussian.noised_std(sd, f) for f in factors},
+        with_steps={f"{f:g}": sampled_sd(sd, f, numbers["sampler_steps"]) for f in factors},
         restoring_weight=gaussian.noise_restoring_weight(*factors), real_sd=real(numbers, "class_sd"),
     )  # fmt: skip
+
+
+def sampled_sd(sd: float, factor: float, steps: int, n: int = 20_000) -> float:
+    """SD of what the sampler makes of a Gaussian of SD `sd` with raised noise. sd: pixels from 0 to 1; networks see -1 to 1."""
+    generator = torch.Generator().manual_seed(0)
+    harmed = raise_noise(gaussian.ideal_denoiser(2 * sd), factor, generator)
+    levels = sigma_steps(steps)
+    start = float(levels[0]) * torch.randn(n, 1, generator=generator, dtype=torch.float64)
+    return float(sample(harmed, start, levels).std()) / 2
 
 
 def verdict(some: list[dict], whole: dict) -> dict:
@@ -69,14 +85,15 @@ def draw(result: Result) -> plt.Figure:
     numbers = result.numbers
     keys = [key for key in KEYS if key in numbers["whole"]["values"]]
     kinds = list(dict.fromkeys(name.split(", guide ")[0] for name in numbers["pairs"]))
+    colours = dict(zip(kinds, COLOURS, strict=False))
     with plots.style():
         figure, axes = panels(len(keys), len(kinds), 3.0, 2.4)
         for row, key in zip(axes, keys, strict=True):
             for ax, kind in zip(row, kinds, strict=True):
-                for (name, some), colour in zip(numbers["pairs"].items(), COLOURS, strict=False):
+                for name, some in numbers["pairs"].items():
                     main, other = name.split(", guide ")
                     if main == kind:
-                        curve(ax, [p["w"] for p in some], some, key, colour, f"guide harmed by {other}")
+                        curve(ax, [p["w"] for p in some], some, key, colours[other], f"guide harmed by {other}")
                 ends = [1.0, max(p["w"] for some in numbers["pairs"].values() for p in some)]
                 curve(ax, ends, [numbers["whole"]] * 2, key, plots.BLUE, "main not harmed, no guidance")
                 floor(ax, numbers["floors"], key, label=True)
@@ -84,7 +101,8 @@ def draw(result: Result) -> plt.Figure:
                     ax.axvline(numbers["predicted"]["restoring_weight"], color=plots.GREY, linewidth=0.7)
                     for p in numbers["narrowed"].values():
                         ax.plot(1, mean(p, key), "x", color=plots.GREY, markersize=4)
-                ax.set(xlabel="guidance weight w", ylabel=title(key), title=f"main harmed by {kind}")
+                ax.set(xlabel="guidance weight w", title=f"main harmed by {kind}")
+            row[0].set_ylabel(title(key).replace(" to training images", ""))
         handles = {}
         for ax in axes[0]:
             handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))

@@ -14,7 +14,7 @@ from figures.images.points import about, arm_of, mean, point, points
 from figures.images.study import study
 from toy2d import plots
 
-COST, NEEDS = "1 h of one core (fashion-16) after networks", "the networks of `python -m figures images`"
+COST, NEEDS = "50 min of one core (fashion-16) after networks", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 VERSION = 1  # raise it when results change their meaning
 KEYS = {"frechet_distance": "Fréchet distance", "recall": "recall"}

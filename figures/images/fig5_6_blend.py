@@ -15,7 +15,7 @@ from figures.images.points import TITLES, about, against, point
 from figures.images.study import study
 from toy2d import plots
 
-COST, NEEDS = "15 min of one core (fashion-16) after networks", "the networks of `python -m figures images`"
+COST, NEEDS = "1 min after table1", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 VERSION = 1  # raise it when results change their meaning
 KEYS = ("frechet_distance", "class_agreement", "recall", "coverage")

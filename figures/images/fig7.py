@@ -14,7 +14,7 @@ from figures.images.points import about, points, title
 from figures.images.study import study
 from toy2d import plots
 
-COST, NEEDS = "15 min of one core (fashion-16) after networks", "the networks of `python -m figures images`"
+COST, NEEDS = "7 min of one core (fashion-16) after fig3", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 VERSION = 1  # raise it when results change their meaning
 KEYS = ("frechet_distance", "autoencoder/frechet_distance", "pixels/frechet_distance", "precision", "recall", "density",

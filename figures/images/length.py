@@ -24,7 +24,7 @@ from figures.images.study import study
 from figures.images.table1 import above
 from toy2d import plots
 
-COST, NEEDS = "1 h of one core (fashion-16) after table1, 3 h to report", "the networks of `python -m figures images`"
+COST, NEEDS = "1.5 h of one core (fashion-16) after table1", "the networks of `python -m figures images`"
 FAST = dict(data="tiny")
 VERSION = 1  # raise it when results change their meaning
 KEY = "frechet_distance"
@@ -83,7 +83,7 @@ def draw(result: Result) -> plt.Figure:
                 ax.plot(lengths, values.mean(1), "o-", markersize=4, color=COLOURS[name], label=name)
                 ax.plot(lengths, values, ".", markersize=3, alpha=0.5, color=COLOURS[name])
             floor(ax, numbers["floors"], key, label=True)
-            ax.set(xscale="log", xlabel="training length of the main model, in units of T", title=title(key))
+            ax.set(xscale="log", xlabel="main model's training length / T", title=title(key))
             ax.set_xticks(lengths, lengths)
             ax.minorticks_off()
         legend_below(figure, axes[0, 0], 4)

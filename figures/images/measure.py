@@ -85,15 +85,16 @@ def narrowed(images: Tensor, labels: Tensor, train_set: data.ImageSet, factor: f
 
 
 @lru_cache(maxsize=2)
-def _ruler(name: str, cache: Path) -> Yardstick:
+def _ruler(name: str, runs: Path) -> Yardstick:
     plan = study(name)
     kinds = [f"{kind}:{plan.data}" for kind in THREE]
-    return yardstick(plan.data, kinds, "data", device(), cache=cache, epochs=plan.epochs)
+    return yardstick(plan.data, kinds, "data", device(), cache=runs / "kept", epochs=plan.epochs)
 
 
 def ruler(plan: Study, runs: Path) -> Yardstick:
-    """What the images of a study are measured by."""
-    return _ruler(plan.name, runs if plan.name == "tiny" else Path("data/cache"))
+    """What the images of a study are measured by. Features that are trained are kept with the networks: other ones, even of
+    the same recipe, would give other distances."""
+    return _ruler(plan.name, Path(runs))
 
 
 @lru_cache(maxsize=1)

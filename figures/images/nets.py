@@ -1,8 +1,8 @@
 """The networks that the image study samples from: averages out of training runs, kept as small files of their own.
 
 An average is reconstructed once, from the snapshots of its run, and rounded to float16 into RUNS/kept. From then on the file is
-used. So the folder `kept` is all that measuring needs: `python -m figures.images.nets fashion-16` fills it while the snapshots,
-a thousand times as large, are at hand, and on another machine the study goes on from it.
+used. So the folder `kept`, in which the trained features lie, too, is all that measuring needs. `python -m figures.images.nets
+fashion-16` fills it while the snapshots, a hundred times as large, are at hand, and on another machine the study goes on from it.
 """
 
 import argparse

@@ -13,7 +13,7 @@ from figures.images.plots import COLOURS, curve, floor
 from figures.images.points import about, arm_of, point
 from toy2d import plots
 
-COST = "6 h of one core for the trainings of fashion-16, 30 min (digits); the others need a GPU; then 10 min"
+COST = "6 h of one core for the trainings of fashion-16 and 10 min to measure; the sets of 32 x 32 need a GPU"
 NEEDS = "the data set; trains all networks of the image study into runs/images"
 FAST = dict(data="tiny")
 VERSION = 1  # raise it when results change their meaning

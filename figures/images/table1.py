@@ -25,7 +25,7 @@ from figures.images.study import study
 from toy2d import plots
 
 COST, NEEDS = (
-    "2 h of one core (fashion-16) after fig3 and fig7, 6 h to report",
+    "2 h of one core (fashion-16) after fig3 and fig7",
     "the networks of `python -m figures images`",
 )
 FAST = dict(data="tiny")

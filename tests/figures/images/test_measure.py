@@ -13,7 +13,7 @@ from edm.sampler import sigma_steps
 from figures.engine import registry
 from figures.engine.result import load_result
 from figures.engine.verdicts import HOLDS, NOT, OPEN, PARTLY
-from figures.images import claims, convergence, length, measure, points, search, settings
+from figures.images import claims, convergence, corruptions, length, measure, points, search, settings
 from figures.images.arms import Harm, arm, as_dict
 from figures.images.measure import Row
 from figures.images.nets import Net, ready
@@ -168,6 +168,11 @@ def test_gains_by_length_are_against_the_same_length_and_the_one_before():
     assert found["2"][settings.INTERVAL]["mean"] == pytest.approx(-0.2)
     assert found["2"]["training twice as long"]["mean"] == pytest.approx(-0.3)
     assert "training twice as long" not in found["1"]
+
+
+def test_raised_noise_narrows_a_gaussian_as_the_closed_form_says():
+    assert corruptions.sampled_sd(0.17, 1.0, 64) == pytest.approx(0.17, rel=0.02)
+    assert corruptions.sampled_sd(0.17, 1.1, 200) == pytest.approx(0.17 / 1.1, rel=0.02)
 
 
 def test_solver_errors_stand_beside_the_gains():
