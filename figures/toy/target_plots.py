@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from figures.engine.plots import panels
+from figures.engine.plots import legend_below, panels
 from toy2d import plots
 
 METHODS = {
-    "target": "the target itself", "ode": "guided ODE", "sde": "guided SDE", "weights": "SDE, Feynman–Kac",
-    "densities": "SDE, exact weights",
+    "target": "the target itself", "ode": "guided ODE", "sde": "guided SDE", "weights": "SDE, Feynman–Kac weights",
+    "densities": "SDE, weights from densities",
 }  # fmt: skip
 COLOURS = dict(zip(METHODS, (plots.INK, plots.GREEN, plots.SKY, plots.ORANGE, plots.PURPLE), strict=True))
 NAMES = {"none": "no guidance", "cfg": "CFG", "autoguidance": "autoguidance"}
@@ -22,7 +22,9 @@ def draw(numbers: Mapping):
         for ax, models, title in zip(axes[0], ("exact", "trained"), ("exact scores", "trained models"), strict=True):
             draw_models(ax, numbers, models)
             ax.set_title(title)
-        axes[0, 0].legend(frameon=False, fontsize=8, loc="upper right")
+        for method, name in METHODS.items():
+            axes[0, 1].plot([], [], "o", color=COLOURS[method], markersize=6, label=name)
+        legend_below(figure, axes[0, 1])
     return figure
 
 
@@ -42,8 +44,7 @@ def draw_models(ax, numbers: Mapping, models: str) -> None:
                 values = [r["branch_tv"] for r in here if r["count"] == count]
                 at = y + 0.15 * (i - 2) + 0.05 * j
                 ax.plot(values, [at] * len(values), ".", color=COLOURS[method], markersize=4, alpha=0.6)
-                label = METHODS[method] if y == 0 and j == 0 else None
-                ax.plot(np.mean(values), at, "D" if j else "o", color=COLOURS[method], markersize=6, label=label)
+                ax.plot(np.mean(values), at, "D" if j else "o", color=COLOURS[method], markersize=6)
     ax.axvline(numbers["floor"]["branch_tv"], color=plots.GREY, linewidth=0.8, linestyle="--")
     seeds = {a: len({r.get("seed") for r in rows if (r["arm"], r["weight"]) == a}) for a in arms}
     names = [f"{NAMES[arm]}\nw = {w:g}" + (f"\n{seeds[arm, w]} runs" if models == "trained" else "") for arm, w in arms]

@@ -85,8 +85,8 @@ def draw_noise(ax, numbers: Mapping) -> None:
 def draw_leaves(ax, shares: Mapping) -> None:
     said, found = (np.array(values).ravel() for values in (shares["product"]["leaves"], shares["leaves"]))
     ax.plot(said, found, ".", color=plots.GREEN, markersize=3, alpha=0.6)
-    ends = np.array([-4, 2])
+    ends = np.array([-3.5, 2.5])
     ax.plot(ends, ends, color=plots.INK, linewidth=0.8)
     ax.axhline(np.log(0.1), color=plots.GREY, linewidth=0.8, linestyle="--")
-    ax.set(xlim=ends, ylim=(-6, 2.5), xlabel="log change of a leaf's share, product of shares", ylabel="measured")
+    ax.set(xlim=ends, ylim=(-5, 2.5), xlabel="log change of a leaf's share, product of shares", ylabel="measured")
     ax.set_title(f"(c) leaves of trained models, w = {shares['weight']:g}; r = {shares['product']['correlation']:.2f}")
