@@ -158,3 +158,4 @@ def test_combination_is_summed_in_float64():
     states = [{"w": torch.tensor([v], dtype=torch.float16)} for v in (1.0, 2.0**-12, 1.0)]
     total = combine(states, [1.0, 1.0, -1.0])["w"]
     assert total.dtype == torch.float16 and total.item() == 2.0**-12
+    assert combine([{"w": torch.ones(1)}, states[0]], [1.0, 1.0])["w"].dtype == torch.float32  # that of the first
