@@ -89,8 +89,8 @@ def posthoc_coefficients(
     in_times, in_stds: [in], end time and width of each stored snapshot. out_times, out_stds: [out], those wanted. The
     combination is the least-squares fit of the wanted profile by the stored ones [EDM2, eq. 135].
     """
-    t, s = np.asarray(in_times, np.float64), np.asarray(in_stds, np.float64)
-    out_t, out_s = np.atleast_1d(np.asarray(out_times, np.float64)), np.atleast_1d(np.asarray(out_stds, np.float64))
+    t, s = np.asarray(in_times), np.asarray(in_stds)
+    out_t, out_s = np.atleast_1d(out_times), np.atleast_1d(out_stds)
     if t.shape != s.shape or t.ndim != 1 or out_t.shape != out_s.shape:
         raise ValueError(
             f"times and widths must pair up: in {t.shape} and {s.shape}, out {out_t.shape} and {out_s.shape}"
@@ -105,7 +105,7 @@ def combine(states: Sequence[Mapping[str, Tensor]], coefficients: Sequence[float
     """Weighted sum of state dicts, accumulated in float64 and returned in the dtype of the first."""
     if len(states) != len(coefficients):
         raise ValueError(f"{len(states)} snapshots but {len(coefficients)} coefficients")
-    zero = torch.zeros((), dtype=torch.float64)
+    zero = torch.zeros(())
     return {
         name: sum((c * state[name].double() for c, state in zip(coefficients, states, strict=True)), zero).to(
             first.dtype

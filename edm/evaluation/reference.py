@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from edm.data import ImageSet
+from edm.features import Extractor
 from edm.metrics import FeatureSet, collect
 from edm.storage.atomic import write_atomic
 
 log = logging.getLogger(__name__)
 
 
-def reference(image_set: ImageSet, extractor, cache: str | Path | None = "data/cache") -> FeatureSet:
+def reference(image_set: ImageSet, extractor: Extractor, cache: str | Path | None = "data/cache") -> FeatureSet:
     """Features of a data set under an extractor of `edm.features`, read from or written to an .npz in `cache`.
 
     The file is found again by data set, extractor and the extractor's version; cache=None keeps nothing.
@@ -46,7 +47,7 @@ def reference(image_set: ImageSet, extractor, cache: str | Path | None = "data/c
     return found
 
 
-def published(path: str | Path, extractor) -> FeatureSet:
+def published(path: str | Path, extractor: Extractor) -> FeatureSet:
     """Published reference statistics (.pkl or .npz with mu and sigma), for the kind of features the extractor gives.
 
     Only the Frechet distance can be computed against them. Raises ValueError if the file has none that fit.

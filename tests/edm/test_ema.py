@@ -7,7 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from edm.ema import PowerEMA, beta, combine, exponent_to_std, posthoc_coefficients, profile, std_to_exponent
+from edm.ema import (
+    PowerEMA,
+    beta,
+    combine,
+    exponent_to_std,
+    posthoc_coefficients,
+    profile,
+    profile_dot,
+    std_to_exponent,
+)
 
 REFERENCE = np.load(Path(__file__).parents[1] / "data" / "power_ema.npz")
 
@@ -72,6 +81,27 @@ def test_profile():
         np.testing.assert_allclose(profile(std, 80, np.arange(100)), response, rtol=0, atol=1e-10)
 
 
+def test_inner_product_of_profiles():
+    """Against the integral of their product; each profile ends at its own time."""
+    dt = 1e-3
+    tau = (np.arange(80_000) + 0.5) * dt
+    for a, b in (((80, 0.1), (50, 0.2)), ((50, 0.2), (80, 0.1)), ((80, 0.05), (80, 0.25))):
+        densities = [profile(std, end, tau) / dt for end, std in (a, b)]
+        assert profile_dot(*a, *b) == pytest.approx(np.prod(densities, axis=0).sum() * dt, rel=1e-5)
+    assert profile_dot([], [], 80, 0.1).shape == (0,)
+
+
+def test_float32_inputs_are_computed_with_in_float64():
+    times, stds = np.array([3, 7], np.float32), np.array([0.125, 0.0625], np.float32)
+    as_lists = times.tolist(), stds.tolist()
+    np.testing.assert_array_equal(profile(0.1, 9, times), profile(0.1, 9, as_lists[0]))
+    five, quarter = np.float32(5), np.float32(0.25)
+    np.testing.assert_array_equal(profile_dot(times, stds, five, quarter), profile_dot(*as_lists, 5, 0.25))
+    np.testing.assert_array_equal(profile_dot(five, quarter, times, stds), profile_dot(5, 0.25, *as_lists))
+    got = posthoc_coefficients(times, stds, times[1:], stds[:1])
+    np.testing.assert_array_equal(got, posthoc_coefficients(*as_lists, as_lists[0][1:], as_lists[1][:1]))
+
+
 @pytest.mark.parametrize("std", [0.05, 0.1, 0.25])
 def test_the_running_average_is_the_profile(std):
     """Feed unit vectors that mark the step: the average is then the profile, integrated over each step."""
@@ -128,3 +158,4 @@ def test_combination_is_summed_in_float64():
     states = [{"w": torch.tensor([v], dtype=torch.float16)} for v in (1.0, 2.0**-12, 1.0)]
     total = combine(states, [1.0, 1.0, -1.0])["w"]
     assert total.dtype == torch.float16 and total.item() == 2.0**-12
+    assert combine([{"w": torch.ones(1)}, states[0]], [1.0, 1.0])["w"].dtype == torch.float32  # that of the first

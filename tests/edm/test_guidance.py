@@ -44,6 +44,7 @@ def test_labels_reach_both_and_unconditional_withholds_them():
     labels = torch.ones(6, 1)
     cfg = guide(main, unconditional(main), 2.0)(X, 0.3, labels)
     torch.testing.assert_close(cfg, torch.tanh(X) + 2.0 * labels)
+    assert unconditional(lambda x, sigma, labels: (x, sigma, labels))(X, 0.3, labels) == (X, 0.3, None)
 
 
 @pytest.mark.parametrize("make", [
@@ -120,6 +121,7 @@ def test_truncation_scales_the_score():
     for labels in (None, torch.ones(6, 1)):
         wanted = 1.4 * score(main(X, 0.5, labels), X, 0.5)
         torch.testing.assert_close(score(truncate(main, 1.4)(X, 0.5, labels), X, 0.5), wanted)
+    torch.testing.assert_close(truncate(lambda x, sigma, labels: sigma * x, 3.0)(X, 0.5), -0.5 * X)
 
 
 @pytest.mark.parametrize("weight", [math.nan, math.inf])

@@ -162,6 +162,8 @@ def test_generators():
         one, other = (draw(3, (4,), torch.Generator().manual_seed(1), dtype=torch.float64) for _ in range(2))
         assert torch.equal(one, other) and one.dtype == torch.float64 and draw(3, (4,)).shape == (3, 4)
     assert seeded([0, 2**32 - 1])[1].initial_seed() == 2**32 - 1
+    with pytest.raises(RuntimeError, match="(?i)meta"):
+        seeded([1], "meta")  # generators live on the device that is asked for; this one has none
     with pytest.raises(ValueError, match="one generator per sample"):
         randn(2, (4,), seeded([1]))
     for wrong in (2**32, -1):  # torch would silently use another seed
