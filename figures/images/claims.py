@@ -181,13 +181,15 @@ def narrows(n: Numbers) -> Judged:
 
 
 def converged(n: Numbers) -> Judged:
-    """Is the solver's error at the study's steps below a tenth of what guidance gains?"""
+    """Is the solver's error at the study's steps below a tenth of each difference between two arms?"""
     error = n["error"]
     worst = max(error["of"], key=lambda name: abs(error["of"][name]))
-    text = f"at {error['steps']} steps FD is off by at most {abs(error['of'][worst]):.4f} ({worst}); gains over no guidance are "
-    text += f"{error['smallest_gain']:.3f} to {error['largest_gain']:.3f}"
-    share = abs(error["of"][worst]) / np.array([error["smallest_gain"], error["largest_gain"]])
-    return text, HOLDS if share[0] < 0.1 else PARTLY if share[1] < 0.1 else NOT
+    share = {name: abs(d["error"] / d["difference"]) for name, d in error["differences"].items()}
+    largest = max(share, key=share.__getitem__)
+    text = f"at {error['steps']} steps FD is off by at most {abs(error['of'][worst]):.3f} ({worst}), a difference between two arms "
+    text += f"by at most {share[largest]:.0%} of it ({largest}: {error['differences'][largest]['difference']:+.3f})"
+    gains = [value for name, value in share.items() if name.endswith("minus none")]
+    return text, HOLDS if max(share.values()) < 0.1 else PARTLY if max(gains) < 0.1 else NOT
 
 
 def claims(study: str) -> list[Claim]:

@@ -6,8 +6,9 @@ this one does: steps, number of images, block of noise; and, where training runs
 """
 
 import dataclasses
+import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -23,7 +24,7 @@ from figures.engine.result import Result
 from figures.images.arms import Arm, arm, as_dict, from_dict
 from figures.images.measure import images_of, measure_tasks, place, ruler, settings_of, task
 from figures.images.nets import Net
-from figures.images.study import device, study
+from figures.images.study import Study, device, study
 from toy2d import plots
 
 COST, NEEDS = "40 min (fashion-16) on one core, 15 min (digits)", "the shipped networks"
@@ -33,6 +34,7 @@ STEPS, REFERENCE = (8, 12, 16, 24, 32, 48, 64), 128
 OLD = dict(steps=12, count=500, first=0)  # of the earlier study
 BLOCKS = (0, 10_000, 20_000, 30_000)  # first noise seeds of blocks of 500; and that of STREAM
 FIRST, STREAM = 40_000, (500, 1000, 2000, 5000)  # numbers of images out of one stream
+EMAS = (0.05, 0.10)  # of main model and guide, in `by_run`
 MAIN, GUIDE = Net("shipped main"), Net("shipped guide")
 INTERVAL = (0.2, 3.0)
 ARMS: dict[str, Arm] = {
@@ -86,23 +88,24 @@ def compute(data="fashion-16", *, count=250, steps=STEPS, reference=REFERENCE, s
                    by_steps={name: row["at"] for name, row in zip(ARMS, found, strict=True)})  # fmt: skip
     numbers["study_arithmetic"] = {name: row["study_arithmetic"] for name, row in zip(ARMS, found, strict=True)}
     numbers["error"] = solver_errors(numbers, str(plan.steps if plan.steps in steps else steps[-1]), str(reference))
-    numbers["turned"] = turned(plan, stream, old_steps, blocks, runs=runs, store=store, workers=workers,
-                               minutes=minutes)  # fmt: skip
+    options = dict(runs=runs, store=store, workers=workers, minutes=minutes)
+    numbers["turned"] = turned(plan, stream, old_steps, blocks, **options)
+    numbers["by_run"] = by_run(plan, (old_steps, plan.steps), min(stream), **options)
     return Result(numbers)
 
 
 def solver_errors(numbers: Mapping, settled: str, reference: str) -> dict:
-    """How far the distances at the study's steps are from the reference's, beside the differences between the arms."""
+    """How far each distance, and each difference between two arms, is off at the study's steps: against the reference's."""
     at = {
         name: {n: row[n]["frechet_distance"] for n in (settled, reference)} for name, row in numbers["by_steps"].items()
     }
-    exact = {name: value[reference] for name, value in at.items()}
-    gaps = [abs(exact["none"] - value) for name, value in exact.items() if name != "none"]
-    return dict(steps=settled, of={name: value[settled] - value[reference] for name, value in at.items()},
-                smallest_gain=min(gaps), largest_gain=max(gaps))  # fmt: skip
+    off = {name: row[settled] - row[reference] for name, row in at.items()}
+    pairs = {f"{b} minus {a}": dict(difference=at[b][reference] - at[a][reference], error=off[b] - off[a])
+             for a, b in itertools.combinations(at, 2)}  # fmt: skip
+    return dict(steps=settled, of=off, differences=pairs)
 
 
-def turned(plan, stream, old_steps: int, blocks, **options) -> dict:
+def turned(plan: Study, stream: Sequence[int], old_steps: int, blocks: Sequence[int], **options) -> dict:
     """Distances by steps and number of images of one stream, and by steps and block of as many images as the old study had."""
     names = [(name, n) for n in (old_steps, plan.steps) for name in ARMS]
     arms = {(name, n): arm_with(ARMS[name], n) for name, n in names}
@@ -121,6 +124,36 @@ def turned(plan, stream, old_steps: int, blocks, **options) -> dict:
     orders = {str(n): {space: order(by_block, n, space) for space in THREE} for n in (old_steps, plan.steps)}
     return dict(old_steps=old_steps, steps=plan.steps, count=few, by_number=by_number, by_block=by_block, whole=whole,
                 autoguidance_minus_interval=orders)  # fmt: skip
+
+
+def run_arms() -> dict[str, Arm]:
+    """The arms by EMA widths of main model and guide, from training runs; the guide is the paper's kind, XS after T/8."""
+    arms = {}
+    for m in EMAS:
+        main = Net(ema=m)
+        arms |= {
+            f"none, EMA {m:g}": arm(main=main),
+            f"CFG, interval, EMA {m:g}": arm("cfg", 2.0, main=main, interval=INTERVAL),
+        }
+        for g in EMAS:
+            arms[f"autoguidance, EMA {m:g} / {g:g}"] = arm("autoguidance", 1.5, main=main, guide=Net("xs", 1 / 8, g))
+    return arms
+
+
+def by_run(plan: Study, steps: Sequence[int], count: int, first: int = FIRST, **options) -> dict | None:
+    """The same comparison by training run, EMA widths and steps; None where the choosing stage's runs are not at hand."""
+    names = [(name, n, seed) for seed in plan.choosing.seeds for n in steps for name in run_arms()]
+    arms = run_arms()
+    try:
+        tasks = [task(arm_with(arms[name], n), seed, first, count, (count,)) for name, n, seed in names]
+        rows = measure_tasks(plan, tasks, desc="training runs", **options)
+    except FileNotFoundError:
+        return None
+    made = zip(names, rows, strict=True)
+    return dict(count=count, first_noise_seed=first, rows=[
+        dict(arm=name, steps=n, seed=seed, recall=row.numbers["recall"]) | row.numbers["of_first"][str(count)]
+        for (name, n, seed), row in made
+    ])  # fmt: skip
 
 
 def arm_with(made: Arm, steps: int) -> Arm:

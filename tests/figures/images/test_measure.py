@@ -128,6 +128,14 @@ def test_search_finds_in_rows_what_successive_halving_would():
     assert found["rank_in_grid"] == 3 and found["search_images"] == 10 * 2 + 2 * 1 and found["grid_images"] == 120
 
 
+def test_convergence_looks_at_training_runs_where_there_are_some(tiny, runs):
+    options = dict(steps=(2, 3), count=20, first=100_000, runs=runs, workers=0)
+    found = convergence.by_run(tiny, **options)
+    assert len(found["rows"]) == 2 * 2 * len(convergence.run_arms())  # steps, training runs
+    assert {row["seed"] for row in found["rows"]} == {0, 1} and all(row["classifier"] > 0 for row in found["rows"])
+    assert convergence.by_run(dataclasses.replace(tiny, choosing=Stage((9,), 20)), **options) is None
+
+
 @pytest.mark.parametrize(
     "primary, others, verdict",
     [
@@ -183,7 +191,10 @@ def test_solver_errors_stand_beside_the_gains():
     }
     rows = {name: {n: {"frechet_distance": v} for n, v in row.items()} for name, row in values.items()}
     found = convergence.solver_errors({"by_steps": rows}, "32", "128")
-    assert found["of"]["CFG"] == pytest.approx(-0.02) and found["smallest_gain"] == pytest.approx(0.28)
+    assert found["of"]["CFG"] == pytest.approx(-0.02) and len(found["differences"]) == 3
+    pair = found["differences"]["CFG minus none"]
+    assert pair["difference"] == pytest.approx(-0.28) and pair["error"] == pytest.approx(-0.03)
+    assert claims.converged({"error": found})[1] == NOT  # a ninth of CFG's gain
 
 
 @pytest.mark.parametrize("name", registry.GROUPS["images"])
