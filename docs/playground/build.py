@@ -16,12 +16,12 @@ from pathlib import Path
 import contourpy
 import numpy as np
 import torch
-from toy2d.arms import draw_start
 
 from toy2d import metrics, pretrained
 from toy2d.fractal import branch_depths, fractal
 from toy2d.mixture import GaussianMixture
 from toy2d.model import SILU_GAIN, LogDensityMLP
+from toy2d.paired import draw_start
 
 FOLDER = Path(__file__).resolve().parent
 OUT = FOLDER.parents[1] / "html" / "playground.html"

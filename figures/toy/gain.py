@@ -49,7 +49,7 @@ def row(gain: str, seed: int, n: int, noise_seed: int, folder: str, checkpoints:
 def compute(noise_seed=0, folder=pretrained.FOLDER, *, seeds=(0, 1, 2, 3), n=2**13, shrink=1, store=None,
             workers=None) -> Result:  # fmt: skip
     """seeds: training seeds. Seed s starts from the points of noise seed noise_seed + s; shrink shortens the training."""
-    checkpoints = (OUT if store is None else Path(store).parent) / "checkpoints"
+    checkpoints = (store.path.parent if store else OUT) / "checkpoints"
     shared = dict(n=n, noise_seed=noise_seed, shrink=shrink)
     models = dict(
         shared=dict(folder=str(folder), checkpoints=str(checkpoints)), settings=dict(models=pretrained.identity(folder))

@@ -3,13 +3,14 @@
 import torch
 
 from edm.guidance import guide
+from edm.storage.rows import Store
 from figures.toy import gain
 from toy2d import pretrained
 from toy2d.paired import draw_start, measure, run
 
 
 def test_forced_pairs_stand_beside_the_shipped_ones(tmp_path):
-    made = gain.compute(seeds=[0, 1], n=64, shrink=256, store=tmp_path / "gain.rows.jsonl", workers=0).numbers
+    made = gain.compute(seeds=[0, 1], n=64, shrink=256, store=Store(tmp_path / "gain"), workers=0).numbers
     assert all(value < 0 for kind in gain.KINDS for value in made["gains"]["negative"][kind])
     assert made["gains"]["shipped"]["main"][0] < 0 < made["gains"]["shipped"]["main"][1]
     pair = [pretrained.load(kind, 1) for kind in gain.KINDS]
