@@ -29,7 +29,7 @@ def sigma_steps(
     t = torch.linspace(0, 1, num_steps, dtype=torch.float64)
     sigmas = (sigma_max ** (1 / rho) + t * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
     sigmas[0], sigmas[-1] = sigma_max, sigma_min  # exact ends
-    return torch.cat([sigmas, torch.zeros(1, dtype=torch.float64)])
+    return torch.cat([sigmas, sigmas.new_zeros(1)])
 
 
 @dataclass(frozen=True)

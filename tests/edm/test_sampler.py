@@ -24,6 +24,7 @@ def test_sigma_steps_are_the_paper_s():
     assert (sigmas.diff() < 0).all() and sigmas.dtype == torch.float64
     assert torch.equal(sigma_steps(), sigmas)  # the defaults
     assert sigma_steps(2, 0.1, 3.0).tolist() == [3.0, 0.1, 0.0]
+    assert sigma_steps(3, 1.0, 3.0, rho=1).tolist() == [3.0, 2.0, 1.0, 0.0]  # rho = 1 is even spacing
     odd = sigma_steps(7, 0.1, 0.7)
     assert odd[0].item() == 0.7 and odd[-2].item() == 0.1  # ends as they were asked for, to the bit
 
