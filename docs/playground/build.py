@@ -34,7 +34,7 @@ NEWTON = 4  # steps that put a corner onto the exact outline
 COMPUTE = ("data", "model", "mixture", "random", "sampler", "measure")
 PAGE = (
     "settings", "questions", "pool", "run", "field", "panel", "view", "player",
-    "meters", "frontier", "texts", "controls", "share", "main",
+    "meters", "frontier", "texts", "ask", "controls", "share", "main",
 )  # fmt: skip
 LIMIT = 2_000_000  # bytes
 
@@ -44,6 +44,7 @@ def main() -> int:
     p.add_argument("--out", type=Path, default=OUT, help="file to write (default: html/playground.html)")
     p.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="training seeds to include (default: 0 1 2 3)")
     args = p.parse_args()
+    torch.set_num_threads(1)  # the arrays are small: on a busy machine more threads wait for each other
     try:
         text = page(args.seeds)
         args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -50,6 +50,18 @@ def test_layout(page, width, height, scheme):
         )
 
 
+def test_either_picture_can_be_shown_alone(page):
+    page.shape(390, 844)
+    page.go(FEW)
+    both = page.js("document.getElementById('guided').clientWidth")
+    page.find(".enlarge", 1).click()
+    page.until("document.getElementById('guided').clientWidth > 1.8 * arguments[0]", both)
+    assert coloured(page, "guided", "inside", room=100) > 100 and not page.find("#plain").is_displayed()
+    page.find(".enlarge", 1).click()
+    page.until("document.getElementById('plain').clientWidth === arguments[0]", both)
+    assert coloured(page, "plain", "inside", room=100) > 50
+
+
 def coloured(page, canvas, name, room=40):
     """Pixels of a canvas within `room` of the colour of that name."""
     page.until("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
@@ -80,6 +92,9 @@ def test_slider_that_is_held_shows_where_points_will_end(page):
     page.js("document.getElementById('weight').dispatchEvent(new Event('change'))")
     page.finish()
     assert page.js("playground.run.settings.w") == 2
+    page.js("(w => { w.value = 5; w.dispatchEvent(new Event('input')); })(document.getElementById('weight'))")
+    page.js("(w => { w.value = 2; w.dispatchEvent(new Event('change')); })(document.getElementById('weight'))")
+    page.finish()  # back where it was before the preview came
 
 
 def test_interval_handles_stay_apart(page):

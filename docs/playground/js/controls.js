@@ -10,9 +10,10 @@ const FORMATS = {
   alpha: (v) => `${Math.round(100 * v)} %`,
 };
 // Sliders on another scale than the setting's own.
+const toLog = (v) => Math.log10(Math.max(v, LOW_END));
 const SCALES = {
-  lo: { toSlider: (v) => Math.log10(Math.max(v, LOW_END)), toSetting: (s) => (s <= Math.log10(LOW_END) ? 0 : twoDigits(10 ** s)) },
-  hi: { toSlider: (v) => Math.log10(Math.max(v, LOW_END)), toSetting: (s) => Math.min(RULES.hi.max, twoDigits(10 ** s)) },
+  lo: { toSlider: toLog, toSetting: (s) => (s <= toLog(0) ? 0 : twoDigits(10 ** s)) },
+  hi: { toSlider: toLog, toSetting: (s) => Math.min(RULES.hi.max, twoDigits(10 ** s)) },
 };
 const SAME = { toSlider: (v) => v, toSetting: (v) => v };
 
@@ -68,7 +69,7 @@ export class Controls {
   }
 
   showInterval({ lo, hi }) {
-    const part = (v) => (Math.log10(Math.max(v, LOW_END)) - Math.log10(LOW_END)) / (Math.log10(RULES.hi.max) - Math.log10(LOW_END));
+    const part = (v) => (toLog(v) - toLog(0)) / (toLog(RULES.hi.max) - toLog(0));
     const axis = this.form.querySelector(".interval");
     axis.style.setProperty("--from", part(lo));
     axis.style.setProperty("--to", part(hi));

@@ -15,7 +15,8 @@ export function makeTruth(data) {
   return new GaussianMixture(decode(data.mixture, Float64Array));
 }
 
-// The models of one training seed by name (main, guide, uncond, early, small), made when first asked for; and the truth.
+// The models of one training seed by name (main, guide, uncond, early, small), each made when first
+// asked for; and the truth.
 export function makeModels(data, seed, truth) {
   const models = { truth };
   for (const [name, weights] of Object.entries(data.models[seed])) {

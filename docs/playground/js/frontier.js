@@ -22,7 +22,10 @@ export class Frontier {
     this.runs = read();
     this.at = -1; // the dot that the keyboard is at
     legend.innerHTML = Object.entries(METHODS)
-      .map(([key, name]) => `<span><svg viewBox="-8 -8 16 16" aria-hidden="true"><path class="${key}" d="${SHAPES[key]}"/></svg>${name}</span>`)
+      .map(([key, name]) => {
+        const shape = `<path class="${key}" d="${SHAPES[key]}"/>`;
+        return `<span><svg viewBox="-8 -8 16 16" aria-hidden="true">${shape}</svg>${name}</span>`;
+      })
       .join("");
     svg.addEventListener("keydown", (event) => this.key(event));
     svg.addEventListener("blur", () => this.mark(-1));
@@ -61,9 +64,11 @@ export class Frontier {
       this.put("line", { class: "grid", x1: left, x2: width - right, y1: y(share), y2: y(share) });
       this.put("text", { x: left - 6, y: y(share) + 4, "text-anchor": "end" }, `${Math.round(100 * share)} %`);
     }
-    this.put("text", { class: "title", x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, "branch TV: lost coverage →");
-    this.put("text", { class: "title", transform: `translate(14 ${(top + y(0)) / 2}) rotate(-90)`, "text-anchor": "middle" }, "outliers →");
-    this.put("path", { class: "truth", d: "M0-7v14M-7 0h14", transform: `translate(${x(floor.tv)} ${y(floor.outliers)})` });
+    const name = { class: "title", "text-anchor": "middle" };
+    this.put("text", { ...name, x: (left + width - right) / 2, y: height - 6 }, "branch TV: lost coverage →");
+    this.put("text", { ...name, transform: `translate(14 ${(top + y(0)) / 2}) rotate(-90)` }, "outliers →");
+    const truth = `translate(${x(floor.tv)} ${y(floor.outliers)})`;
+    this.put("path", { class: "truth", d: "M0-7v14M-7 0h14", transform: truth });
     this.put("text", { class: "truth", x: x(floor.tv) + 10, y: y(floor.outliers) + 4 }, "true samples");
     this.dots = this.runs.map(({ settings: of, numbers }, i) => this.dot(of, x(numbers.tv), y(numbers.outliers), i));
   }
@@ -90,10 +95,10 @@ export class Frontier {
   mark(i) {
     this.at = i;
     this.dots?.forEach((dot, k) => dot.classList.toggle("marked", k === i));
-    const run = this.runs[i];
-    this.label.textContent = run
-      ? `${title(run.settings)} (training seed ${run.settings.seed}, noise seed ${run.settings.noise}, ${run.settings.n} points): ${inWords(run.numbers)}.`
-      : `Every run leaves a dot. A dot is better the nearer it is to the cross, which stands for true samples.`;
+    const { settings: of, numbers } = this.runs[i] ?? {};
+    this.label.textContent = of
+      ? `${title(of)} (training seed ${of.seed}, noise seed ${of.noise}, ${of.n} points): ${inWords(numbers)}.`
+      : "Every run leaves a dot. A dot is better the nearer it is to the cross, which stands for true samples.";
   }
 
   key(event) {

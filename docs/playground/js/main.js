@@ -6,10 +6,11 @@ import { Frontier } from "./frontier.js";
 import { MeterTable, inWords, percent } from "./meters.js";
 import { Player } from "./player.js";
 import { Pool } from "./pool.js";
+import { QuestionCard } from "./ask.js";
 import { QUESTIONS } from "./questions.js";
 import { DEFAULTS, RULES, METHODS, VIEWS, python, readAddress, sameRun, title, writeAddress } from "./settings.js";
 import { copy, linkTo, save, table } from "./share.js";
-import { ABOUT, legend, pointed, timing, unbroken } from "./texts.js";
+import { ABOUT, legend, pointed, timing } from "./texts.js";
 import { View } from "./view.js";
 
 const WORKERS = Math.max(1, Math.min(navigator.hardwareConcurrency || 2, 8));
@@ -32,8 +33,7 @@ fillIn("n", RULES.n.values);
 fillIn("steps", RULES.steps.values);
 fillIn("view", RULES.view.values, (value) => VIEWS[value]);
 
-const pool = new Pool(get("worker").textContent, data, WORKERS);
-pool.onError = (message) => notice(`The computation stopped: ${message}. Reloading the page may help.`);
+const pool = startPool();
 const player = new Player(pool, world, still, {
   changed: show,
   prepare: (i) => view.prepare(settings, player.run.sigmas[i]),
@@ -70,7 +70,7 @@ function apply(when, stop = 0) {
   get("python").textContent = python(settings, data.start_module);
   clearTimeout(timer);
   if (when !== "wait") writeHash();
-  const same = player.run && sameRun(settings, player.run.settings);
+  const same = player.run && !player.interrupted && sameRun(settings, player.run.settings);
   if (same && !stop && !view.preview) return show();
   if (when === "wait") return;
   const begin = () => {
@@ -83,8 +83,8 @@ function apply(when, stop = 0) {
 
 function finished(run) {
   frontier.add(run);
-  get("spoken").textContent =
-    `Finished. ${title(run.settings)}: ${inWords(run.guided.meters.at(-1))}. No guidance: ${inWords(run.plain.meters.at(-1))}.`;
+  const [plain, guided] = [run.plain, run.guided].map((path) => inWords(path.meters.at(-1)));
+  get("spoken").textContent = `Finished. ${title(run.settings)}: ${guided}. No guidance: ${plain}.`;
   get("time").textContent = timing(run, WORKERS);
 }
 
@@ -106,10 +106,11 @@ function show() {
   get("play").classList.toggle("playing", player.playing);
   get("play").lastElementChild.textContent = player.playing ? "Pause" : "Play";
   get("step").disabled = player.atEnd;
-  const now = (path) => (view.preview ? undefined : (path.meters[shown] ?? (run.done ? path.meters[steps] : undefined)));
+  const known = !view.preview && (run.plain.meters[shown] || run.done);
+  const now = (path) => (known ? (path.meters[shown] ?? path.meters[steps]) : undefined);
   table4.show(now(run.plain), now(run.guided), floor);
-  get("when").textContent =
-    now(run.plain) === undefined ? "from σ = 0.03 on" : run.plain.meters[shown] && player.sigma > 0 ? `at σ = ${level(player.sigma)}` : "at the end, σ = 0";
+  const end = player.atEnd || !run.plain.meters[shown];
+  get("when").textContent = !known ? "from σ = 0.03 on" : end ? "at the end, σ = 0" : `at σ = ${level(player.sigma)}`;
   for (const [id, path] of [["plain-outliers", run.plain], ["guided-outliers", run.guided]])
     get(id).textContent = run.done && !view.preview ? `${percent(path.meters[steps].outliers)} outliers` : "";
   get("floor-note").textContent = `Floor: ${run.settings.n} true samples, on average.`;
@@ -155,18 +156,15 @@ function notice(...texts) {
   get("notices").append(line);
 }
 
-function ask(i) {
-  const { ask: text, set: changes, stop, look, answer } = QUESTIONS[i];
-  const card = get("questions");
-  card.querySelector("ol").hidden = true;
-  card.querySelectorAll(".look, details").forEach((part) => (part.hidden = false));
-  card.querySelector("h2").textContent = text;
-  card.querySelector(".look").textContent = unbroken(look);
-  card.querySelector("details").open = false;
-  card.querySelector("details p").textContent = unbroken(answer);
-  card.querySelectorAll(".tabs button").forEach((tab, k) => tab.setAttribute("aria-pressed", k === i));
-  const { view: kept } = settings;
-  if (changes) set({ ...DEFAULTS, view: kept, ...changes }, stop);
+function startPool() {
+  try {
+    const started = new Pool(get("worker").textContent, data, WORKERS);
+    started.onError = (message) => notice(`The computation stopped: ${message}. Reloading the page may help.`);
+    return started;
+  } catch (error) {
+    notice(`This browser does not let the page compute in the background: ${error.message}`);
+    throw error;
+  }
 }
 
 function fillIn(key, values, name = String) {
@@ -174,20 +172,9 @@ function fillIn(key, values, name = String) {
   select.replaceChildren(...values.map((value) => new Option(name(value), value)));
 }
 
-QUESTIONS.forEach((question, i) => {
-  const tab = document.createElement("button");
-  tab.type = "button";
-  tab.textContent = i + 1;
-  tab.title = question.ask;
-  tab.onclick = () => ask(i);
-  document.querySelector("#questions .tabs").append(tab);
-  const line = document.createElement("li");
-  line.append(tab.cloneNode());
-  line.firstChild.textContent = question.ask;
-  line.firstChild.onclick = () => ask(i);
-  document.querySelector("#questions ol").append(line);
-});
-
+const questions = new QuestionCard(get("questions"), ({ set: changes, stop }) =>
+  set({ ...DEFAULTS, view: settings.view, ...changes }, stop),
+);
 const replay = () => player.show(0).then(() => player.play());
 const playOrPause = () => (player.playing ? player.pause() : player.play());
 get("replay").onclick = replay;
@@ -213,15 +200,18 @@ for (const [i, button] of document.querySelectorAll(".enlarge").entries())
   button.onclick = () => {
     const panels = document.querySelector(".panels");
     panels.dataset.only = panels.dataset.only === String(i) ? "" : i;
-    document.querySelectorAll(".enlarge").forEach((b, k) => b.setAttribute("aria-pressed", panels.dataset.only === String(k)));
+    for (const [k, b] of document.querySelectorAll(".enlarge").entries())
+      b.setAttribute("aria-pressed", panels.dataset.only === String(k));
   };
 async function tell(text) {
-  get("copied").textContent = (await copy(text)) ? "Copied." : "This browser does not let the page copy: select the text below.";
+  const done = await copy(text);
+  get("copied").textContent = done ? "Copied." : "This browser does not let the page copy: select the text below.";
 }
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, summary, pre")) return;
-  if (event.key === " " && event.target.matches("button, input")) return;
+  const { target } = event, typing = target.matches("input:not([type=checkbox]), select, summary, pre");
+  if (event.ctrlKey || event.metaKey || event.altKey || typing) return;
+  if (event.key === " " && target.matches("button, input")) return;
   const act = {
     " ": playOrPause,
     ArrowRight: () => player.show(player.shown + 1),
@@ -230,7 +220,7 @@ addEventListener("keydown", (event) => {
     p: () => set({ pull: 1 - settings.pull }),
   }[event.key];
   if (act) act();
-  else if (QUESTIONS[Number(event.key) - 1]) ask(Number(event.key) - 1);
+  else if (QUESTIONS[Number(event.key) - 1]) questions.ask(Number(event.key) - 1);
   else return;
   event.preventDefault();
 });

@@ -3,10 +3,28 @@
 import { unbroken } from "./texts.js";
 
 export const METERS = [
-  { key: "outliers", name: "Outliers", most: 0.25, format: percent, about: "outside the region that holds 99 % of the truth" },
-  { key: "tv", name: "Branch TV", most: 0.7, format: (v) => v.toFixed(3), about: "error of the branches’ shares (total variation): 0 is right, 1 the worst" },
-  { key: "leaves", name: "Leaves lost", most: 64, format: (v) => String(Math.round(v * 10) / 10), about: "end branches, of 64, with under a tenth of their share" },
-  { key: "flown", name: "Flown off", most: 0.1, format: percent, about: "beyond radius 3; they count as outliers, too" },
+  {
+    key: "outliers",
+    name: "Outliers",
+    about: "outside the region that holds 99 % of the truth",
+    most: 0.25, // at the end of the scale
+    format: percent,
+  },
+  {
+    key: "tv",
+    name: "Branch TV",
+    about: "error of the branches’ shares (total variation): 0 is right, 1 the worst",
+    most: 0.7,
+    format: (v) => v.toFixed(3),
+  },
+  {
+    key: "leaves",
+    name: "Leaves lost",
+    about: "end branches, of 64, with under a tenth of their share",
+    most: 64,
+    format: (v) => String(Math.round(v * 10) / 10),
+  },
+  { key: "flown", name: "Flown off", about: "beyond radius 3; they count as outliers, too", most: 0.1, format: percent },
 ];
 
 export function percent(value) {
@@ -15,7 +33,8 @@ export function percent(value) {
 
 // One line for a reader or a screen reader.
 export function inWords(numbers) {
-  return METERS.map(({ key, name, format }) => `${name.toLowerCase()} ${shown(format, numbers[key])}`).join(", ").replace("branch tv", "branch TV");
+  const lower = (name) => name[0].toLowerCase() + name.slice(1);
+  return METERS.map(({ key, name, format }) => `${lower(name)} ${shown(format, numbers[key])}`).join(", ");
 }
 
 function shown(format, value) {

@@ -32,10 +32,12 @@ export class Panel {
     return true;
   }
 
-  // window; points and, if it is known, their fate; colours; and if wanted field, arrows, path (states) and cursor (number of a point)
+  // window; points and, if it is known, their fate; colours; and if wanted field, arrows, and the path (states) of one
+  // point, the cursor
   draw(scene) {
     const c = this.context, size = this.canvas.width;
     this.window = scene.window;
+    if (!this.canvas.clientWidth) return; // the other picture is shown alone
     c.setTransform(1, 0, 0, 1, 0, 0);
     c.fillStyle = scene.colours.paper;
     c.fillRect(0, 0, size, size);
@@ -155,8 +157,9 @@ export class Panel {
       const out = Math.max(Math.abs(dx), Math.abs(dy)) / (size / 2 - 1.5 * r), shrink = Math.max(1, out);
       const angle = Math.atan2(dy, dx);
       c.beginPath();
+      const at = [size / 2 + dx / shrink, size / 2 + dy / shrink];
       for (const turn of [0, 2.4, -2.4])
-        c.lineTo(size / 2 + dx / shrink + r * Math.cos(angle + turn), size / 2 + dy / shrink + r * Math.sin(angle + turn));
+        c.lineTo(at[0] + r * Math.cos(angle + turn), at[1] + r * Math.sin(angle + turn));
       c.closePath();
       c.fill();
       c.stroke();

@@ -29,7 +29,7 @@ export class Player {
   // Begins a new run and plays it, up to the first noise level at or below `stop` if that is given.
   async restart(settings, stop = 0) {
     const ticket = ++this.ticket;
-    Object.assign(this, { playing: false, previewing: false, wanted: null, stop });
+    Object.assign(this, { playing: false, previewing: false, interrupted: false, wanted: null, stop });
     this.pool.clear();
     const run = await Run.start(this.pool, this.world, settings, this.run);
     if (ticket !== this.ticket) return;
@@ -103,7 +103,7 @@ export class Player {
     this.playing = false;
     if (this.previewing) return;
     const { ticket, run } = this;
-    this.previewing = true;
+    this.previewing = this.interrupted = true; // the run's step may have lost jobs: it cannot go on
     this.pool.clear();
     while (this.wanted) {
       const now = this.wanted;

@@ -22,7 +22,7 @@ export class Pool {
     });
   }
 
-  // Drops the jobs that no worker has begun. Who waits for one of them waits for ever, so only a run that is given up may.
+  // Drops the jobs that no worker has begun. Who waits for one of them waits for ever: only a run that is given up may.
   clear() {
     this.queue = [];
   }

@@ -5,6 +5,7 @@ import { meters } from "./measure.js";
 import { samePlain } from "./settings.js";
 
 const SLICE = 128; // points a job
+const PREVIEW = 256; // points whose ends are shown while a slider moves
 const METERS_BELOW = 0.03; // noise level from which on the meters run
 const EMBEDDED_NOISE = 0; // noise seed whose starting points were made in Python
 
@@ -58,8 +59,8 @@ export class Run {
 
   async stepPath(path, i) {
     const sigmas = this.sigmas.slice(i, i + 2), { seed } = this.settings;
-    const jobs = slices(path.states[i], SLICE).map((points) => ({ kind: "steps", seed, settings: path.settings, points, sigmas }));
-    const parts = await Promise.all(jobs.map((job) => this.pool.run(job)));
+    const job = { kind: "steps", seed, settings: path.settings, sigmas };
+    const parts = await Promise.all(slices(path.states[i], SLICE).map((points) => this.pool.run({ ...job, points })));
     const state = join(parts.map((part) => part.points));
     let measured = null;
     if (sigmas[1] <= METERS_BELOW)
@@ -73,9 +74,10 @@ export class Run {
 
 // The end of a run of few points only, in one go: what is shown while a slider moves.
 export async function preview(pool, world, settings, start) {
-  const sigmas = sigmaSteps(settings.steps), points = start.slice(0, 2 * 256);
-  const jobs = slices(points, 32).map((part) => ({ kind: "steps", seed: settings.seed, settings, points: part, sigmas }));
-  const state = join((await Promise.all(jobs.map((job) => pool.run(job)))).map((part) => part.points));
+  const sigmas = sigmaSteps(settings.steps), points = start.slice(0, 2 * PREVIEW);
+  const job = { kind: "steps", seed: settings.seed, settings, sigmas };
+  const parts = await Promise.all(slices(points, PREVIEW / 8).map((part) => pool.run({ ...job, points: part })));
+  const state = join(parts.map((part) => part.points));
   return { state, fate: (await pool.run({ kind: "measure", points: state })).fate };
 }
 

@@ -57,7 +57,8 @@ function choice(name, values) {
     values,
     read(text) {
       const found = this.values.find((value) => String(value) === text);
-      if (found === undefined) throw new Error(`${name} “${text}” is not in this page: there are ${this.values.join(", ")}.`);
+      if (found === undefined)
+        throw new Error(`${name} “${text}” is not in this page: there are ${this.values.join(", ")}.`);
       return found;
     },
   };
@@ -84,8 +85,8 @@ export function readAddress(address) {
   for (const [key, text] of new URLSearchParams(address)) {
     const shown = text.length > 40 ? text.slice(0, 40) + "…" : text;
     try {
-      if (!Object.hasOwn(RULES, key)) problems.push(`The address names “${key.slice(0, 40)}”, which this page does not know.`);
-      else settings[key] = RULES[key].read(shown);
+      if (Object.hasOwn(RULES, key)) settings[key] = RULES[key].read(shown);
+      else problems.push(`The address names “${key.slice(0, 40)}”, which this page does not know.`);
     } catch (error) {
       problems.push(`${error.message} Using ${DEFAULTS[key]}.`);
     }
@@ -148,7 +149,12 @@ export function python(settings, startModule) {
   const { method, guide, w, alpha, factor, lo, hi, seed, noise, steps, n } = settings;
   const load = (kind) => `pretrained.load("${kind}", ${seed})`;
   const interval = hasInterval(settings) ? `, interval=(${lo}, ${hi})` : "";
-  const from = { cfg: "guide", autoguidance: "guide", blend: "blend_weights, guide_several", truncation: "truncate" }[method];
+  const from = {
+    cfg: "guide",
+    autoguidance: "guide",
+    blend: "blend_weights, guide_several",
+    truncation: "truncate",
+  }[method];
   const denoiser = {
     none: load("main"),
     cfg: `guide(${load("main")}, ${load("uncond")}, ${w}${interval})`,
@@ -165,6 +171,6 @@ export function python(settings, startModule) {
     method === "exact" ? "from toy2d.fractal import fractal" : "from toy2d import pretrained",
     `from ${startModule} import draw_start`,
   ];
-  const line = `x = sample(${denoiser}, draw_start(${n}, seed=${noise}), sigma_steps(${steps}, sigma_max=${SIGMA_MAX}))`;
-  return [...imports.filter(Boolean), "", line, ""].join("\n");
+  const start = `draw_start(${n}, seed=${noise})`, levels = `sigma_steps(${steps}, sigma_max=${SIGMA_MAX})`;
+  return [...imports.filter(Boolean), "", `x = sample(${denoiser}, ${start}, ${levels})`, ""].join("\n");
 }

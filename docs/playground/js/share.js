@@ -3,15 +3,21 @@
 import { FLOWN, INSIDE } from "./measure.js";
 import { python, writeAddress } from "./settings.js";
 
+const COLUMNS = [
+  ...["start_x", "start_y", "unguided_x", "unguided_y", "guided_x", "guided_y"],
+  ...["unguided_outlier", "guided_outlier", "unguided_flown", "guided_flown"],
+];
+
 // The samples of a finished run: comment lines with its Python, then a line for each starting point.
 export function table(run, startModule) {
   const comments = python(run.settings, startModule).trim().split("\n").map((line) => `# ${line}`.trim());
   const [start, plain, guided] = [run.plain.states[0], run.plain.states.at(-1), run.guided.states.at(-1)];
-  const rows = ["start_x,start_y,unguided_x,unguided_y,guided_x,guided_y,unguided_outlier,guided_outlier,unguided_flown,guided_flown"];
+  const rows = [COLUMNS.join(",")];
   for (let i = 0; i < start.length / 2; i++) {
     const numbers = [start, plain, guided].flatMap((points) => [digits(points[2 * i]), digits(points[2 * i + 1])]);
     const fates = [run.plain.fate[i], run.guided.fate[i]];
-    rows.push([...numbers, ...fates.map((f) => Number(f !== INSIDE)), ...fates.map((f) => Number(f === FLOWN))].join(","));
+    const outlier = fates.map((f) => Number(f !== INSIDE)), flown = fates.map((f) => Number(f === FLOWN));
+    rows.push([...numbers, ...outlier, ...flown].join(","));
   }
   return [...comments, ...rows, ""].join("\n");
 }

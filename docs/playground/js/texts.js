@@ -15,35 +15,43 @@ export const ABOUT = {
 export function legend(settings) {
   if (settings.pull && !hasGuide(settings)) return "This method has no guide, so there is no pull to show.";
   if (settings.pull)
-    return (
-      '<span><i class="mark rises"></i>the main model believes more</span><span><i class="mark falls"></i>the guide believes more</span>' +
-      "<span>Guidance pushes from purple to orange. Move the pointer over the right picture for arrows.</span>"
-    );
-  return (
-    '<span><i class="mark region"></i>99 % of class A</span><span><i class="mark other"></i>class B</span>' +
-    '<span><i class="mark inside"></i>sample</span><span><i class="mark outside"></i>outlier, known at the end</span>' +
-    '<span><i class="mark flown"></i>flown off</span>'
-  );
+    return [
+      mark("rises", "main model believes more"),
+      mark("falls", "guide believes more"),
+      '<span class="roomy">Guidance pushes from purple to orange. Move the pointer over the right picture.</span>',
+    ].join("");
+  return [
+    mark("region", "99 % of class A"),
+    mark("other", "class B"),
+    mark("inside", "sample"),
+    mark("outside", "outlier, known at the end"),
+    mark("flown", "flown off"),
+  ].join("");
+}
+
+function mark(name, text) {
+  return `<span><i class="mark ${name}"></i>${text}</span>`;
 }
 
 // What the pointer is at, or undefined if there is nothing to say.
 export function pointed(settings, { cursor, arrows }) {
   if (arrows) {
     const part = Math.hypot(...arrows.pull) / Math.hypot(...arrows.score);
-    return part > 0
-      ? `<span>Here guidance adds a <b class="pull">pull</b> that is ${part.toFixed(2)} times as long as the main model’s <b>score</b>.</span>`
-      : "<span>At this noise level the guide does not act.</span>";
+    if (part === 0) return "<span>At this noise level the guide does not act.</span>";
+    const length = `${part.toFixed(2)} times as long as the main model’s <b>score</b>`;
+    return `<span>Here guidance adds a <b class="pull">pull</b> that is ${length}.</span>`;
   }
-  return cursor >= 0 ? `<span>Point ${cursor}: its path from the same noise, without guidance on the left and with it on the right.</span>` : undefined;
+  if (cursor < 0) return undefined;
+  return `<span>Point ${cursor}: its path from the same noise, without guidance and with it.</span>`;
 }
 
 // Numbers stay on a line with what they belong to.
 export function unbroken(text) {
-  return text.replace(/ %|(?<=[=≤<×≈]) (?=\d)|(?<=\bw|σ|α) (?=[=≤<≈])/g, (found) => found.replace(" ", "\u00a0"));
+  return text.replace(/ (?=%)|(?<=[=≤<×≈]) (?=\d)|(?<=\bw|σ) (?=[=≤<≈])/g, "\u00a0");
 }
 
 export function timing(run, workers) {
   const { n, steps } = run.settings;
-  const sets = run.fresh > 1 ? "both pictures" : "one picture, since the other was there";
-  return `This run: ${n} points, ${steps} steps, ${sets}, computed in ${run.seconds.toFixed(1)} s by ${workers} workers.`;
+  const pictures = run.fresh > 1 ? "both pictures" : "the right picture only";
+  return `Computed in ${run.seconds.toFixed(1)} s by ${workers} workers: ${n} points, ${steps} steps, ${pictures}.`;
 }

@@ -4,7 +4,11 @@ import { Panel, windowAt, pullLevel } from "./panel.js";
 import { Field, arrowsAt, hasGuide } from "./field.js";
 import { makeModels } from "./data.js";
 
-const COLOURS = ["paper", "ink", "inside", "outside", "region-fill", "region-line", "other-fill", "other-line", "rises", "falls", "pull"];
+const COLOURS = [
+  ...["paper", "ink", "inside", "outside", "region-fill", "region-line"],
+  ...["other-fill", "other-line", "rises", "falls", "pull"],
+];
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 export class View {
   // canvases: without and with guidance; told: called when the pointer is at another point
@@ -16,8 +20,9 @@ export class View {
     this.preview = null; // ends of few points, while a slider moves
     this.readColours();
     for (const panel of this.panels) this.listen(panel);
-    new ResizeObserver(() => this.panels.some((panel) => panel.fit()) && this.draw()).observe(canvases[0].parentElement);
     this.panels.forEach((panel) => panel.fit());
+    const sized = new ResizeObserver(() => this.panels.filter((panel) => panel.fit()).length && this.draw());
+    canvases.forEach((canvas) => sized.observe(canvas));
   }
 
   readColours() {
@@ -34,8 +39,8 @@ export class View {
     canvas.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && this.point(null));
     canvas.addEventListener("blur", () => this.point(null));
     canvas.addEventListener("keydown", (event) => {
-      const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] ?? [0, 0];
-      if (!dx && !dy) return;
+      if (!Object.hasOwn(ARROWS, event.key)) return;
+      const [dx, dy] = ARROWS[event.key];
       const { x, y, half } = panel.window, at = this.pointer ?? [x, y], step = (event.shiftKey ? 0.1 : 0.02) * half;
       this.point([at[0] + dx * step, at[1] + dy * step]);
       event.preventDefault();
@@ -108,7 +113,10 @@ export class View {
   }
 
   models(seed) {
-    if (this.modelSeed !== seed) Object.assign(this, { modelSeed: seed, made: makeModels(this.data, seed, this.world.truth) });
+    if (this.modelSeed !== seed) {
+      this.modelSeed = seed;
+      this.made = makeModels(this.data, seed, this.world.truth);
+    }
     return this.made;
   }
 }

@@ -22,7 +22,7 @@ const JOBS = {
   measure({ points }) {
     return measureSlice(truth, data.level, points);
   },
-  // what guidance adds to the log density at `points`, divided by the total weight minus 1: log(p_1 / p_0) for one guide
+  // what guidance adds to the log density at `points`, over the weight minus 1: log(p_1 / p_0) for one guide
   ratio({ guides, points, sigma }) {
     const main = models.main.logDensity(points, sigma);
     const out = new Float64Array(main.length);
