@@ -100,7 +100,7 @@ def shipped_path(name: str, role: str = "main") -> Path:
 def shipped(name: str = "digits", **options: Any) -> Models:
     """A main model and its guide that come with the program.
 
-    digits: training seed 0 of `python -m figures images`, made into these files by `figures.images.study.ship("digits")`. main:
+    digits: training seed 0 of `python -m figures images`, made into these files by `figures.images.nets.ship`. main:
     32 channels, 722 539 weights, 1 100 batches of 128. guide: the same network from another seed (100) after
     an eighth of that. fashion-16: garments of 16 x 16 pixels, 16 channels, 3 072 batches of 128; guide: half the width
     after an eighth of that. All are averages of width 0.10 in float16. options: as for `load`. Raises FileNotFoundError for

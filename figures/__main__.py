@@ -28,7 +28,7 @@ EXAMPLES = """examples:
   python -m figures fig1 --retrain       train the models first (about 2 minutes), then use those
   python -m figures experiments          the 2D experiments over training seeds
   python -m figures seeds --fast         a quick look: few seeds, few samples
-  python -m figures images               the image study on digits: trains its networks first (25 minutes), then measures
+  python -m figures images               the image study: trains its networks first, then measures (about ten hours)
   python -m figures images --data fashion-16
                                          the same on Fashion-MNIST at 16 x 16, on a CPU in three hours
   python -m figures seeds --adopt FILE   use the rows of an older row file, after saying what differs from now
@@ -53,7 +53,7 @@ def parser() -> cli.Parser:
         help=f"autoguidance weight of the pictures (default: {AUTOGUIDANCE_W:g}, the paper's)",
     )
     p.add_argument("--noise-seed", type=cli.natural, help="seed of the starting points (default: 0)")
-    p.add_argument("--data", choices=STUDIES, help="image study: of which data set (default: digits)")
+    p.add_argument("--data", choices=STUDIES, help="image study: of which data set (default: fashion-16)")
     p.add_argument(
         "--minutes", type=cli.minutes, help="image study: stop after so long with exit code 3; the same command goes on"
     )
@@ -98,7 +98,7 @@ def make(name: str, out: Path, redraw: bool = False, fast: bool = False, adopt: 
 
 def folder_of(name: str, args: argparse.Namespace) -> Path:
     """Where the files of an experiment go: --out, or the folder of results, that of the data set for the image study."""
-    study = [args.data or "digits"] * (name in registry.GROUPS["images"])
+    study = [args.data or "fashion-16"] * (name in registry.GROUPS["images"])
     return args.out or result.OUT.joinpath(*study, *["fast"] * args.fast)
 
 
