@@ -24,7 +24,7 @@ from toy2d.paired import AUTOGUIDANCE_W, CFG_W, draw_start
 ARMS = ("none", "cfg", "autoguidance")
 MAP_LEVELS = 48  # noise levels for a map, within 0.04 nats (median) of 512 levels; numbers are measured with 128
 SPAN, BINS = 6.0, 61  # nats shown, and bins of the histogram
-COST, NEEDS = "40 s", "the shipped 2D models"
+COST, NEEDS = "30 s", "the shipped 2D models"
 FAST = dict(n=32, pixels=12)
 
 

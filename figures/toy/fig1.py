@@ -12,7 +12,7 @@ from toy2d.paired import AUTOGUIDANCE_W, CFG_W, TRUNCATION, draw_start, paper_ar
 
 CENTRE, HALF_WIDTH = (0.30, 0.30), 1.2
 PANELS = ("exact", "none", "cfg", "truncation", "autoguidance")
-COST, NEEDS = "70 s", "the shipped 2D models"
+COST, NEEDS = "20 s", "the shipped 2D models"
 FAST = dict(n=256, pixels=60)
 
 

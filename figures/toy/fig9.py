@@ -12,7 +12,7 @@ from toy2d.fractal import fractal
 
 SIGMAS = (0.5, 0.25, 0.08, 0.03, 0.01)
 GUIDES = {"cfg": "uncond", "autoguidance": "guide"}
-COST, NEEDS = "10 s", "the shipped 2D models"
+COST, NEEDS = "5 s", "the shipped 2D models"
 FAST = dict(n=128, pixels=24)
 
 

@@ -18,7 +18,7 @@ from toy2d.paired import AUTOGUIDANCE_W, CFG_W, SIGMA_MAX, STEPS, draw_start, pa
 
 ARMS = ("none", "cfg", "autoguidance")
 HOLD = 12  # frames at the end
-COST, NEEDS = "30 s", "the shipped 2D models"
+COST, NEEDS = "15 s", "the shipped 2D models"
 FAST = dict(n=256, shown=64, pixels=40)
 
 
