@@ -29,8 +29,6 @@ EXAMPLES = """examples:
   python -m figures experiments          the 2D experiments over training seeds
   python -m figures seeds --fast         a quick look: few seeds, few samples
   python -m figures images               the image study: trains its networks first, then measures (about ten hours)
-  python -m figures images --data fashion-16
-                                         the same on Fashion-MNIST at 16 x 16, on a CPU in three hours
   python -m figures seeds --adopt FILE   use the rows of an older row file, after saying what differs from now
   until python -m figures images --data fashion-mnist --minutes 9; [ $? -ne 3 ]; do :; done
                                          on other images, on a GPU, in stretches below ten minutes

@@ -24,12 +24,8 @@ from toy2d.paired import AUTOGUIDANCE_W, CFG_W, draw_start
 ARMS = ("none", "cfg", "autoguidance")
 MAP_LEVELS = 48  # noise levels for a map, within 0.04 nats (median) of 512 levels; numbers are measured with 128
 SPAN, BINS = 6.0, 61  # nats shown, and bins of the histogram
-<<<<<<< HEAD
-COST, NEEDS = "40 s", "the shipped 2D models"
-VERSION = 2  # raise it when rows or results change their meaning
-=======
 COST, NEEDS = "30 s", "the shipped 2D models"
->>>>>>> toy
+VERSION = 2  # raise it when rows or results change their meaning
 FAST = dict(n=32, pixels=12)
 
 

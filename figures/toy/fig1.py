@@ -12,12 +12,8 @@ from toy2d.paired import AUTOGUIDANCE_W, CFG_W, TRUNCATION, draw_start, paper_ar
 
 CENTRE, HALF_WIDTH = (0.30, 0.30), 1.2
 PANELS = ("exact", "none", "cfg", "truncation", "autoguidance")
-<<<<<<< HEAD
-COST, NEEDS = "70 s", "the shipped 2D models"
-VERSION = 1  # raise it when rows or results change their meaning
-=======
 COST, NEEDS = "20 s", "the shipped 2D models"
->>>>>>> toy
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=256, pixels=60)
 
 

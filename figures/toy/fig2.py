@@ -19,12 +19,8 @@ from toy2d.paired import AUTOGUIDANCE_W, CFG_W, STEPS
 
 CENTRE, HALF_WIDTH, SIGMA_MID = (0.45, 1.22), 0.3, 0.03
 SPACING = 0.045  # between the starting points that are drawn
-<<<<<<< HEAD
-COST, NEEDS = "20 s", "the shipped 2D models"
-VERSION = 1  # raise it when rows or results change their meaning
-=======
 COST, NEEDS = "10 s", "the shipped 2D models"
->>>>>>> toy
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=2**14, pixels=40)
 
 

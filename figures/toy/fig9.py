@@ -12,12 +12,8 @@ from toy2d.fractal import fractal
 
 SIGMAS = (0.5, 0.25, 0.08, 0.03, 0.01)
 GUIDES = {"cfg": "uncond", "autoguidance": "guide"}
-<<<<<<< HEAD
-COST, NEEDS = "10 s", "the shipped 2D models"
-VERSION = 1  # raise it when rows or results change their meaning
-=======
 COST, NEEDS = "5 s", "the shipped 2D models"
->>>>>>> toy
+VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=128, pixels=24)
 
 

@@ -18,12 +18,8 @@ from toy2d.paired import AUTOGUIDANCE_W, CFG_W, SIGMA_MAX, STEPS, draw_start, pa
 
 ARMS = ("none", "cfg", "autoguidance")
 HOLD = 12  # frames at the end
-<<<<<<< HEAD
-COST, NEEDS = "30 s", "the shipped 2D models"
-VERSION = 2  # raise it when rows or results change their meaning
-=======
 COST, NEEDS = "15 s", "the shipped 2D models"
->>>>>>> toy
+VERSION = 2  # raise it when rows or results change their meaning
 FAST = dict(n=256, shown=64, pixels=40)
 
 
