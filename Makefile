@@ -61,7 +61,7 @@ types: $(READY)  ## mypy: every function of edm and toy2d says what it takes and
 
 mutants: $(READY)  ## do the tests notice small faults in guidance, sampler, ema, loss? minutes; what was missed is listed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[mutants]"
-	ulimit -v 16000000; $(BIN)/mutmut run --max-children 1; $(BIN)/mutmut results
+	ulimit -v 8000000; $(BIN)/mutmut run --max-children 1; $(BIN)/mutmut results
 
 format: $(READY)  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
