@@ -62,6 +62,19 @@ def test_either_picture_can_be_shown_alone(page):
     assert coloured(page, "plain", "inside", room=100) > 50
 
 
+def test_picture_of_another_size_is_drawn_before_it_is_seen(page):
+    page.go(FEW)
+    script = """new Promise(done => {
+        document.querySelector('.panels').style.maxWidth = '500px';
+        requestAnimationFrame(() => requestAnimationFrame(() => {  // the first frame has shown it
+            const canvas = document.getElementById('plain');
+            done([canvas.clientWidth, canvas.width, canvas.getContext('2d').getImageData(5, 5, 1, 1).data[3]]);
+        }));
+    })"""
+    shown, size, opacity = page.js(script)
+    assert shown == size < 250 and opacity == 255
+
+
 def coloured(page, canvas, name, room=40):
     """Pixels of a canvas within `room` of the colour of that name."""
     page.until("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
