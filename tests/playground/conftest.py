@@ -16,6 +16,7 @@ OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-quic", "--window-size=1400,900",
 )  # fmt: skip
+TASKS = "disabled-by-default-devtools.timeline,__metadata"  # what Chromium is to trace: its threads' tasks
 
 
 class Page:
@@ -94,7 +95,7 @@ def open_page(tmp_path_factory, address):
             options.add_argument(option)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"} | logs)
         if "performance" in logs:
-            options.add_experimental_option("perfLoggingPrefs", {"traceCategories": "toplevel,__metadata"})
+            options.add_experimental_option("perfLoggingPrefs", {"traceCategories": TASKS})
         opened.append(webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)))
         return Page(opened[-1], address)
 

@@ -62,6 +62,19 @@ def test_either_picture_can_be_shown_alone(page):
     assert coloured(page, "plain", "inside", room=100) > 50
 
 
+def test_picture_of_another_size_is_drawn_before_it_is_seen(page):
+    page.go(FEW)
+    script = """new Promise(done => {
+        document.querySelector('.panels').style.maxWidth = '500px';
+        requestAnimationFrame(() => requestAnimationFrame(() => {  // the first frame has shown it
+            const canvas = document.getElementById('plain');
+            done([canvas.clientWidth, canvas.width, canvas.getContext('2d').getImageData(5, 5, 1, 1).data[3]]);
+        }));
+    })"""
+    shown, size, opacity = page.js(script)
+    assert shown == size < 250 and opacity == 255
+
+
 def coloured(page, canvas, name, room=40):
     """Pixels of a canvas within `room` of the colour of that name."""
     page.until("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
@@ -148,11 +161,11 @@ def test_keyboard_steps_pauses_and_replays(page):
 
 
 def test_run_pauses_and_goes_on(page):
-    page.go("n=2048", wait=False)
+    page.go("n=512&steps=64", wait=False)
     page.until("window.playground && playground.shown > 1")
     page.find("#play").click()
     at = page.js("playground.shown")
-    assert 1 < at < 32
+    assert 1 < at < 64
     time.sleep(0.5)
     assert page.js("playground.shown") <= at + 1 and page.find("#play").text == "Play"
     page.find("#step").click()
@@ -227,13 +240,16 @@ def test_less_motion_on_request(page):
 
 def test_main_thread_stays_free_and_the_run_is_quick(open_page):
     """Processor time, which a loaded machine does not stretch: of each task of the page's thread, and of the workers."""
-    page = open_page(performance="ALL").go("n=2048&steps=32")
+    page = open_page(performance="ALL")
+    page.driver.get(f"{page.address}#n=2048&steps=8")  # without `go`: each load costs the tracing seconds
+    page.finish()
     events = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
     events = [event["params"] for event in events if event["method"] == "Tracing.dataCollected"]
     names = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e.get("name") == "thread_name"}
     tasks = defaultdict(list)
     for event in events:
-        if event.get("name") == "ThreadControllerImpl::RunTask" and "tdur" in event:
+        if event.get("name") == "RunTask" and "tdur" in event:
             tasks[names.get((event["pid"], event["tid"]))].append(event["tdur"] / 1e6)
     assert len(tasks["CrRendererMain"]) > 100 and max(tasks["CrRendererMain"]) < 0.1
-    assert sum(tasks["DedicatedWorker thread"]) / 2 < 8
+    of_32_steps = sum(tasks["DedicatedWorker thread"]) * (2 * 32 - 1) / (2 * 8 - 1)  # N steps are 2 N - 1 evaluations
+    assert of_32_steps / 2 < 8  # seconds on two cores

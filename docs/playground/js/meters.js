@@ -24,7 +24,13 @@ export const METERS = [
     most: 64,
     format: (v) => String(Math.round(v * 10) / 10),
   },
-  { key: "flown", name: "Flown off", about: "beyond radius 3; they count as outliers, too", most: 0.1, format: percent },
+  {
+    key: "flown",
+    name: "Flown off",
+    about: "beyond radius 3; they count as outliers, too",
+    most: 0.1,
+    format: percent,
+  },
 ];
 
 export function percent(value) {

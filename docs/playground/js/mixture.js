@@ -74,8 +74,8 @@ export class GaussianMixture {
     return this.logProbAndShares(points, sigma, null);
   }
 
-  // Log density of each point. If `shares` [branches] is given, each point's probability to be of each branch is added to
-  // it; points for which `counts` is false are left out of that.
+  // Log density of each point. If `shares` [branches] is given, each point's probability to be of each branch is added
+  // to it; points for which `counts` is false are left out of that.
   logProbAndShares(points, sigma, shares, counts = () => true) {
     this.atNoise(sigma);
     const out = new Float64Array(points.length / 2);

@@ -93,7 +93,7 @@ export class Panel {
     const scale = (this.canvas.width / (2 * this.window.half)) * this.unit;
     c.setTransform(scale, 0, 0, -scale, left, top);
     for (const [name, fill, line] of [
-      ["B", colours.otherFill, colours.otherLine],
+      ["B", colours.otherFill, field ? colours.soft : colours.otherLine],
       ["A", colours.regionFill, field ? colours.ink : colours.regionLine],
     ]) {
       c.fillStyle = fill;
@@ -112,10 +112,11 @@ export class Panel {
 
   drawPoints({ points, fate, colours }) {
     const c = this.context, size = this.canvas.width;
-    const r = Math.max(0.8, (this.canvas.clientWidth / 480) * (points.length > 8192 ? 0.9 : 1.25)) * this.ratio();
+    const n = points.length / 2, size480 = n > 4096 ? 0.9 : n > 1024 ? 1.25 : 1.8; // on a picture 480 pixels wide
+    const r = Math.max(0.8, (this.canvas.clientWidth / 480) * size480) * this.ratio();
     const outside = [], flown = [], dot = this.dot(r, colours.inside), half = dot.width / 2;
     c.globalAlpha = 0.8;
-    for (let i = 0; i < points.length / 2; i++) {
+    for (let i = 0; i < n; i++) {
       const [x, y] = this.pixel(points[2 * i], points[2 * i + 1]);
       if (fate && fate[i] === FLOWN) flown.push([x, y]);
       else if (fate && fate[i] !== INSIDE) outside.push([x, y]);

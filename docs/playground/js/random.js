@@ -1,5 +1,5 @@
-// Starting points that equal Python's `draw_start`: each point has a Mersenne Twister of its own, which is read as PyTorch
-// reads it.
+// Starting points that equal Python's `draw_start`: each point has a Mersenne Twister of its own, and it is read as
+// PyTorch reads it.
 
 const WORDS = 624;
 const STARTS_A_SEED = 2 ** 20;

@@ -27,7 +27,8 @@ export function guideActs(settings, sigma) {
   return settings.lo < sigma && sigma <= settings.hi;
 }
 
-// Score of a method at one noise level, for points [x0, y0, ...]. models: main, guide, ...; and truth, the exact mixture.
+// Score of a method at one noise level, for points [x0, y0, ...]. models: main, guide, ...
+// and truth, the exact mixture.
 export function methodScore(settings, models, points, sigma) {
   if (settings.method === "exact") return models.truth.score(points, sigma);
   const main = models.main.score(points, sigma);

@@ -5,7 +5,7 @@ import { Field, arrowsAt, hasGuide } from "./field.js";
 import { makeModels } from "./data.js";
 
 const COLOURS = [
-  ...["paper", "ink", "inside", "outside", "region-fill", "region-line"],
+  ...["paper", "ink", "soft", "inside", "outside", "region-fill", "region-line"],
   ...["other-fill", "other-line", "rises", "falls", "pull"],
 ];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -21,7 +21,8 @@ export class View {
     this.readColours();
     for (const panel of this.panels) this.listen(panel);
     this.panels.forEach((panel) => panel.fit());
-    const sized = new ResizeObserver(() => this.panels.filter((panel) => panel.fit()).length && this.draw());
+    // a canvas of another size is empty, so it is drawn before it can be seen
+    const sized = new ResizeObserver(() => this.panels.filter((panel) => panel.fit()).length && this.drawAtOnce());
     canvases.forEach((canvas) => sized.observe(canvas));
   }
 
@@ -68,8 +69,12 @@ export class View {
   draw() {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
-      if (this.player.run) this.drawNow(this.player.run, this.settings ?? this.player.run.settings);
+      this.drawAtOnce();
     });
+  }
+
+  drawAtOnce() {
+    if (this.player.run) this.drawNow(this.player.run, this.settings ?? this.player.run.settings);
   }
 
   drawNow(run, settings) {
