@@ -129,7 +129,7 @@ def group(weights: Tensor, means: Tensor, covariances: Tensor) -> Groups:
     return Groups(index.T.contiguous(), log_weight, centre, axes, variance.T.contiguous(), offset.contiguous())
 
 
-def _coordinates(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def coordinates(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Position p, q along each group's axes and the noised precisions a, b there: four tensors [N, G]."""
     dx, dy = (x[:, None] - g.centre).unbind(-1)
     p = dx * g.axes[:, 0, 0] + dy * g.axes[:, 1, 0]
@@ -139,7 +139,7 @@ def _coordinates(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor
 
 def _log_joint(x: Tensor, variance: Tensor, g: Groups) -> Tensor:  # [N, M, G]
     """log (w_i N(x; mu_i, S_i + variance I)) + log 2 pi for every component."""
-    p, q, a, b = _coordinates(x, variance, g)
+    p, q, a, b = coordinates(x, variance, g)
     u, v = p[:, None] - g.offset[0], q[:, None] - g.offset[1]  # [N, M, G]
     return g.log_weight + 0.5 * torch.log(a * b)[:, None] - 0.5 * (a[:, None] * u * u + b[:, None] * v * v)
 
@@ -152,9 +152,9 @@ def _shares(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  #
 
 
 def log_prob_and_score(x: Tensor, variance: Tensor, g: Groups) -> tuple[Tensor, Tensor]:  # [N], [N, 2]
-    """Log density and score of the mixture noised by `variance` [N]: a pure function, which `toy2d.fast` compiles."""
+    """Log density and score of the mixture noised by `variance` [N]: a pure function."""
     top, e = _shares(x, variance, g)
-    p, q, a, b = _coordinates(x, variance, g)
+    p, q, a, b = coordinates(x, variance, g)
     mass = e.sum(1)  # [N, G]
     along = a * ((e * g.offset[0]).sum(1) - p * mass)
     across = b * ((e * g.offset[1]).sum(1) - q * mass)
@@ -169,6 +169,6 @@ def _posterior(x: Tensor, variance: Tensor, g: Groups) -> Tensor:  # [N, G]
 
 
 def _mahalanobis(x: Tensor, variance: Tensor, g: Groups) -> Tensor:  # [N]
-    p, q, a, b = _coordinates(x, variance, g)
+    p, q, a, b = coordinates(x, variance, g)
     squares = a[:, None] * (p[:, None] - g.offset[0]) ** 2 + b[:, None] * (q[:, None] - g.offset[1]) ** 2
     return squares.masked_fill(g.index < 0, torch.inf).amin((1, 2)).sqrt()

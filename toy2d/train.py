@@ -15,7 +15,7 @@ from torch.nn.functional import softplus
 from tqdm import tqdm
 
 from edm.ema import PowerEMA
-from toy2d.fast import can_compile, compiled
+from toy2d.fast import can_compile, compiled, unrolled_log_prob_and_score
 from toy2d.fractal import fractal
 from toy2d.mixture import GaussianMixture, log_prob_and_score
 from toy2d.model import LogDensityMLP
@@ -106,7 +106,7 @@ def train_steps(
     if compile is None:
         compile = iterations >= LONG and can_compile(torch.device(device).type)
     if compile:
-        true_score, loss_of = compiled(true_score), compiled(loss_of)
+        true_score, loss_of = compiled(unrolled_log_prob_and_score), compiled(loss_of)
 
     for iteration in range(iterations):
         ln_sigma = p_mean + p_std * torch.randn(batch, generator=generator, device=device)

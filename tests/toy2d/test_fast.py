@@ -6,8 +6,9 @@ import torch
 from edm.guidance import guide
 from toy2d import pretrained
 from toy2d.chunks import in_chunks
-from toy2d.fast import CHUNK, can_compile, fast
+from toy2d.fast import CHUNK, can_compile, fast, unrolled_log_prob_and_score
 from toy2d.fractal import fractal
+from toy2d.mixture import GaussianMixture, log_prob_and_score
 from toy2d.paired import draw_start, run
 
 N = CHUNK + 100  # a whole chunk and one that is filled up
@@ -35,6 +36,26 @@ def test_a_guided_pair_of_fast_parts_samples_the_same_points():
     plain, quick = run(guide(main, weak, 2.0), start), run(guide(fast(main), fast(weak), 2.0), start)
     distance = (plain - quick).norm(dim=1)
     assert distance.median() < 1e-5 and (distance < 1e-3).double().mean() > 0.98  # a few stand where paths part
+
+
+def test_unrolled_and_plain_formula_are_one():
+    """In float64, for groups of different sizes, too, and far away, where shares are cut off."""
+    eye = torch.eye(2, dtype=torch.float64)
+    mixed = GaussianMixture(
+        torch.tensor([0.2, 0.5, 0.3]).double(),
+        torch.tensor([[0, 0], [3, 1], [-2, 0.5]]).double(),
+        torch.stack([eye, eye, 0.25 * eye]),
+        torch.float64,
+    )
+    for mixture in (fractal("A", torch.float64), fractal("AB", torch.float64), mixed):
+        x = 2 * torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        x[0] = 100.0
+        variance = torch.linspace(-5, 1, 50, dtype=torch.float64).exp()
+        groups = mixture.groups(x)
+        for a, b in zip(
+            unrolled_log_prob_and_score(x, variance, groups), log_prob_and_score(x, variance, groups), strict=True
+        ):
+            torch.testing.assert_close(a, b)
 
 
 def test_without_a_compiler_it_is_the_model_itself(no_compiler):
