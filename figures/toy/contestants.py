@@ -127,6 +127,7 @@ MAKE = {  # name -> strengths, the denoiser
 SAMPLE = {  # name -> strengths, the points
     "APG, momentum": (LARGE, lambda m, w, x, sigmas: end(projected_steps(m.main, m.uncond, w, x, sigmas))),
     "FBG, tracked": (SHARES, tracked_feedback),
+    "Euler": ((1.0,), lambda m, s, x, _: end(cfgpp_steps(m.main, m.main, s, x, steps(63)))),
     "CFG++": ((0.1, 0.125, 0.15, 0.2, 0.4), lambda m, s, x, _: end(cfgpp_steps(m.main, m.uncond, s, x, steps(63)))),
     "Feynman-Kac, CFG": ((1.0, 1.5, 2.0, 3.0), product("uncond")),
     "Feynman-Kac, autoguidance": ((1.0, 1.5, 2.0, 3.0), product("weak")),
@@ -134,6 +135,9 @@ SAMPLE = {  # name -> strengths, the points
 METHODS = {name: Method(name, strengths, make=make) for name, (strengths, make) in MAKE.items()} | {
     name: Method(name, strengths, sample=sample) for name, (strengths, sample) in SAMPLE.items()
 }
+
+
+BETTER, NO_HELP, AS_GOOD = "better", "no help", "as good"  # what a claim says of a method and its baseline
 
 
 class Paper(NamedTuple):
@@ -144,7 +148,7 @@ class Paper(NamedTuple):
     claim: str  # in our words
     against: str = "CFG"  # the baseline that the claim is about
     numbers: tuple[str, ...] = ("outliers", "misplaced")  # which must fall
-    better: bool = True  # False: the claim is that it does not help
+    says: str = BETTER
 
 
 LEVEL, SAMPLED, STEP, TRAINED = KINDS
@@ -153,10 +157,10 @@ PAPERS = {
     "no guidance": Paper("", "", ""),
     "autoguidance": Paper("", "2406.02507", "quality rises and coverage stays", NOTHING),
     "CFG": Paper("", "2207.12598", "quality rises, at a price in coverage", NOTHING, ("outliers",)),
-    "truncation": Paper(LEVEL, "2406.02507", "a larger score is no substitute for guidance", NOTHING, better=False),
+    "truncation": Paper(LEVEL, "2406.02507", "a larger score is no substitute for guidance", NOTHING, says=NO_HELP),
     "CFG, interval": Paper(LEVEL, "2404.07724", "guidance at middle noise levels alone is better than CFG"),
     "autoguidance, interval": Paper(
-        LEVEL, "2406.02507", "the interval does not help here", "autoguidance", better=False
+        LEVEL, "2406.02507", "the interval does not help here", "autoguidance", says=NO_HELP
     ),
     "stages": Paper(LEVEL, "2509.22007", "little guidance early and late is better than CFG"),
     "negative window": Paper(LEVEL, "2602.00716", "negative guidance early keeps what CFG loses"),
@@ -169,14 +173,22 @@ PAPERS = {
     "CFG-Zero*": Paper(SAMPLED, "2503.18886", "the same, and the first step must be zero"),
     "FBG, exact ratio": Paper(SAMPLED, "2506.06085", "a weight by need is better than a constant one"),
     "FBG, tracked": Paper(SAMPLED, "2506.06085", "the same, with the ratio tracked along the path"),
+    "Euler": Paper(STEP, "", "control: the steps of CFG++ without guidance do no harm", NOTHING, says=AS_GOOD),
     "CFG++": Paper(STEP, "2406.08070", "with the guide's noise in the step, fewer modes are lost"),
     "Feynman-Kac, CFG": Paper(STEP, "2503.02819", "weighted particles sample the product, CFG does not"),
     "Feynman-Kac, autoguidance": Paper(STEP, "2503.02819", "the same for autoguidance's product", "autoguidance"),
     "SIMS": Paper(TRAINED, "2408.16333", "the model tuned on its own samples is a guide for it", NOTHING),
-    "SIMS, true samples": Paper(TRAINED, "", "control: tuned on true samples, it is no guide", NOTHING, better=False),
+    "SIMS, true samples": Paper(TRAINED, "", "control: tuned on true samples, it is no guide", NOTHING, says=NO_HELP),
     "Neon": Paper(TRAINED, "2510.03597", "away from the tuned weights the model is better", NOTHING),
-    "model guidance": Paper(TRAINED, "2502.12154", "guidance trained in is as good as CFG, at half the price"),
+    "model guidance": Paper(
+        TRAINED, "2502.12154", "guidance trained in is as good as CFG, at half the price", says=AS_GOOD
+    ),
 }
+
+
+UNGUIDED = {  # strengths at which a method is another sampler, or longer training, and no guidance
+    "Feynman-Kac, CFG": 1.0, "Feynman-Kac, autoguidance": 1.0, "FBG, exact ratio": 0.0, "FBG, tracked": 0.0, "model guidance": 0.0,
+}  # fmt: skip
 
 
 def taking_part(world: str) -> list[str]:

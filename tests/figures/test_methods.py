@@ -4,7 +4,7 @@ import pytest
 
 from figures.engine.verdicts import HOLDS, NOT, OPEN
 from figures.toy import methods
-from figures.toy.contestants import KINDS, METHODS, PAPERS, taking_part
+from figures.toy.contestants import AS_GOOD, KINDS, METHODS, PAPERS, taking_part
 
 SEEDS = [0, 1, 2, 3]
 
@@ -64,3 +64,18 @@ def test_strength_and_report_come_from_different_seeds():
     assert report == [runs["SGG"][s][strengths[1]]["outliers"] for s in (2, 3)]
     d = world["methods"]["SGG"]["difference"]["autoguidance"]["outliers"]
     assert d["mean"] == pytest.approx(sum(report) / 2 - sum(world["methods"]["autoguidance"]["report"]["outliers"]) / 2)
+
+
+@pytest.mark.parametrize("high, low, expected", [(0.009, -0.02, HOLDS), (0.02, -0.02, OPEN), (0.02, 0.001, NOT)])
+def test_a_claim_of_as_good(high, low, expected):
+    assert methods.verdict(AS_GOOD, [{"low": -0.02, "high": 0.0}, {"low": low, "high": high}]) == expected
+
+
+def test_nothing_is_claimed_of_a_strength_that_is_no_guidance():
+    name = "Feynman-Kac, CFG"
+    world = methods.judged(found({"no guidance": 0, "autoguidance": 0, "CFG": 0, name: 0.05}), SEEDS, 128)
+    numbers = {"worlds": {"trained": world}}
+    assert "outliers" in next(c for c in methods.claims(numbers) if c["method"] == name)["measured"]
+    world["methods"][name]["strength"] = 1.0
+    line = next(c for c in methods.claims(numbers) if c["method"] == name)
+    assert line["verdict"] == OPEN and "without guidance" in line["measured"]
