@@ -152,13 +152,15 @@ def claims_markdown(numbers: dict, world: str = "trained") -> str:
     )
 
 
-def extras(result: Result, out: Path) -> None:
+def tables(numbers: dict) -> str:
     """The tables of both worlds and the claims, as Markdown."""
-    parts = [
-        f"## {title}\n\n{markdown(result.numbers, w)}\n{claims_markdown(result.numbers, w)}"
-        for w, title in TITLES.items()
-    ]
-    write_atomic(out / "methods.md", "\n".join(parts))
+    parts = [f"## {title}\n\n{markdown(numbers, w)}\n{claims_markdown(numbers, w)}" for w, title in TITLES.items()]
+    return "\n".join(parts)
+
+
+def extras(result: Result, out: Path) -> None:
+    """The tables, as a file of their own."""
+    write_atomic(out / "methods.md", tables(result.numbers))
 
 
 def draw(result: Result):
