@@ -152,15 +152,15 @@ def claims_markdown(numbers: dict, world: str = "trained") -> str:
     )
 
 
-def tables(numbers: dict) -> str:
+def whole_text(numbers: dict) -> str:
     """The tables of both worlds and the claims, as Markdown."""
     parts = [f"## {title}\n\n{markdown(numbers, w)}\n{claims_markdown(numbers, w)}" for w, title in TITLES.items()]
     return "\n".join(parts)
 
 
 def extras(result: Result, out: Path) -> None:
-    """The tables, as a file of their own."""
-    write_atomic(out / "methods.md", tables(result.numbers))
+    """The tables and claims, as a file of their own."""
+    write_atomic(out / "methods.md", whole_text(result.numbers))
 
 
 def draw(result: Result):

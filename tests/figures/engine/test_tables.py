@@ -20,7 +20,7 @@ def test_a_difference():
 
 
 MAKERS = {"seeds": seeds.markdown, "seeds-short": seeds.short, "corruptions": corruptions.markdown,
-          "robustness": robustness.markdown, "product": product.table, "methods": methods.tables}  # fmt: skip
+          "robustness": robustness.markdown, "product": product.table, "methods": methods.whole_text}  # fmt: skip
 MAKERS = {name: lambda result, make=make: make(result.numbers) for name, make in MAKERS.items()}
 MAKERS |= {f"{study}/table1": table1.text for study in ("digits", "fashion-16")}
 MAKERS |= {f"{study}/table1-short": table1.short for study in ("digits", "fashion-16")}
