@@ -11,7 +11,7 @@ from pathlib import Path
 from edm.storage.atomic import write_atomic
 from figures.engine.result import GALLERY, IN_CHECKOUT, OUT, load_result
 from figures.engine.tables import markdown
-from figures.engine.verdicts import Claim
+from figures.engine.verdicts import Claim, Judged, holm
 from figures.images.claims import claims
 from figures.toy.claims import TWO_D
 
@@ -61,9 +61,23 @@ def page(claims: dict[str, list[Claim]]) -> str:
             numbers = load_result(claim.result, GALLERY).numbers
             file = f"figures/gallery/{claim.result}"
             where = f"[{claim.result}]({file}.png), [JSON]({file}.json)"
-            measured, verdict = claim.judge(numbers)
-            rows.append([claim.text, claim.paper, measured, f"**{verdict}**", where])
-        table = markdown(["the paper says", "its number", "we measured", "verdict", "look at"], rows)
+            judged = Judged(*claim.judge(numbers))
+            rows.append([claim.text, claim.paper, judged, where])
+        sure = holm([judged.p for _, _, judged, _ in rows])
+        table = markdown(
+            ["the paper says", "its number", "we measured", "verdict", "Holm", "look at"],
+            [
+                [
+                    text,
+                    paper,
+                    judged.measured,
+                    f"**{judged.verdict}**",
+                    {True: "yes", False: "no", None: ""}[survives],
+                    where,
+                ]
+                for (text, paper, judged, where), survives in zip(rows, sure, strict=True)
+            ],
+        )
         lines += [f"\n## {heading}\n", table.rstrip()]
     return "\n".join(lines) + "\n"
 

@@ -1,7 +1,10 @@
 """The page of results: it is what the stored results make, and its verdicts follow from intervals."""
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from edm.metrics import paired_difference
 from figures import results
 from figures.engine import verdicts
 
@@ -19,12 +22,51 @@ def test_verdicts(rule, expected):
     assert tuple(rule(d) for d in (BELOW, ABOVE, ACROSS)) == expected
 
 
+def interval(low: float, high: float) -> dict:
+    return {"mean": (low + high) / 2, "low": low, "high": high, "pairs": 8}
+
+
+def test_equality_needs_an_interval_inside_the_margin():
+    """A difference that is not significant is no success: an interval that is too wide decides nothing."""
+    cases = {(-3, 0.5): verdicts.HOLDS, (-3, 3): verdicts.OPEN, (0.5, 0.9): verdicts.HOLDS, (1.5, 3): verdicts.NOT}
+    for (low, high), expected in cases.items():
+        assert verdicts.as_good(interval(low, high), 1.0) == expected
+    cases = {(-0.5, 3): verdicts.HOLDS, (-3, 3): verdicts.OPEN, (-3, -0.1): verdicts.NOT}
+    for (low, high), expected in cases.items():
+        assert verdicts.no_gain(interval(low, high), 1.0) == expected
+
+
+def test_damage_is_undone_only_if_less_than_a_quarter_is_certainly_left():
+    harm, gain = interval(3, 5), interval(-4, -3)
+    assert verdicts.undone(interval(-1, 1), gain, interval(-1, 1)) == verdicts.NO_HARM
+    assert verdicts.undone(harm, gain, interval(-0.5, 0.9)) == verdicts.HOLDS
+    assert (
+        verdicts.undone(harm, gain, interval(-0.5, 1.1)) == verdicts.PARTLY
+    )  # not certainly different from none: not enough
+    assert verdicts.undone(harm, interval(-1, 1), interval(3, 5)) == verdicts.OPEN
+    assert verdicts.undone(harm, interval(1, 2), interval(5, 6)) == verdicts.NOT
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.3])
+def test_chance_is_that_of_students_test(margin):
+    values = np.random.default_rng(0).normal(0.4, 1, 8)
+    expected = stats.ttest_1samp(values, margin).pvalue
+    assert verdicts.chance(paired_difference(values, 0 * values), margin) == pytest.approx(expected)
+
+
+def test_holm_compares_each_with_what_is_left():
+    values = [0.011, None, 0.001, 0.04, 0.02]  # limits in their order: .0125, .0167, .025, .05
+    assert verdicts.holm(values) == [True, None, True, True, True]
+    assert verdicts.holm([0.03, 0.001, 0.02, 0.04]) == [False, True, False, False]  # .02 fails at .05 / 3, and ends it
+
+
 def test_the_page_is_what_the_stored_results_make():
     assert results.PAGE.read_text() == results.page(results.CLAIMS), "run `python -m figures.results`"
 
 
 def test_every_claim_has_a_verdict_and_a_picture():
     for claim in (claim for listed in results.CLAIMS.values() for claim in listed):
-        measured, verdict = claim.judge(results.load_result(claim.result).numbers)
-        assert measured and verdict in (verdicts.HOLDS, verdicts.PARTLY, verdicts.NOT, verdicts.OPEN)
+        judged = verdicts.Judged(*claim.judge(results.load_result(claim.result).numbers))
+        assert judged.measured and judged.verdict in verdicts.VERDICTS
+        assert judged.p is None or 0 <= judged.p <= 1
         assert (results.GALLERY / f"{claim.result}.png").is_file()
