@@ -115,6 +115,11 @@ BAD = [  # a command, and what the line must name: the value, and a word of the 
     ("figures fig1 --out file.txt", "file.txt", "--out"),
     ("figures networks --data mnist", "'mnist'", "choose from"),
     ("figures networks --minutes -3", "'-3'", "0 or more"),
+    ("figures fig1 --models nowhere", "nowhere", "iter4096.pkl"),
+    ("figures seeds --models nowhere", "--models", "fig1"),
+    ("figures seeds --adopt nowhere", "nowhere", "rows.jsonl"),
+    ("figures seeds --seed 3", "--seed", "fig1"),
+    ("figures fig1 --adopt file.txt", "--adopt", "seeds"),
     ("figures seeds --workers -1", "'-1'", "0 or above"),
 ]
 

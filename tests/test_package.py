@@ -73,6 +73,8 @@ def test_commands_work_in_an_empty_folder(installed, tmp_path):
     assert "fig1" in (listed := prints(installed, tmp_path, "-m", "figures", "list")) and "table1" in listed
     assert "python -m edm train" in prints(installed, tmp_path, "-m", "edm", "--help")
     assert not list(tmp_path.iterdir())
+    where = prints(installed, tmp_path, "-c", "from toy2d.__main__ import ALL_OUT; print(ALL_OUT.resolve())")
+    assert Path(where.strip()) == tmp_path / "toy2d-models"  # trained models do not go into the installed package
     prints(installed, tmp_path, "-m", "figures", "fig1", "--fast", "--out", "mine")
     assert {p.name for p in tmp_path.glob("mine/*")} >= {"fig1.json", "fig1.npz", "fig1.pdf", "fig1.png"}
 

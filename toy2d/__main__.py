@@ -20,6 +20,8 @@ from toy2d.fractal import CLASSES, fractal
 from toy2d.paired import AUTOGUIDANCE_W, draw_start, run
 from toy2d.train import train
 
+# Where `train --all` writes: the shipped models themselves in a checkout, never into an installed package.
+ALL_OUT = pretrained.FOLDER if (pretrained.FOLDER.parents[1] / "pyproject.toml").is_file() else Path("toy2d-models")
 TRAIN = """\
 Train one model, or all that are shipped.
 
@@ -58,7 +60,13 @@ def parser() -> cli.Parser:
     p.add_argument("--iterations", type=cli.positive, help="training steps (default: 4096)")
     p.add_argument("--seed", type=cli.natural, help="without --all: training seed (default: 0)")
     p.add_argument("--device", type=cli.device, default="cpu", help="cpu or cuda (default: cpu)")
-    p.add_argument("--out", type=Path, help="file to write; with --all a folder (default: toy2d/checkpoints)")
+    p.add_argument(
+        "--out",
+        type=Path,
+        help=(
+            "file to write; with --all a folder (default: toy2d/checkpoints in a checkout of the project, else toy2d-models)"
+        ),
+    )
     p.set_defaults(run=train_command)
 
     p = cli.add_command(commands, "sample", "draw points, with or without guidance", SAMPLE)
@@ -100,7 +108,7 @@ def train_command(args: argparse.Namespace) -> None:
         where = "with --all, which trains the shipped kinds" if args.all else "without --all"
         raise ValueError(f"--{unheeded[0]} has no effect {where}: leave it out")
     if args.all:
-        folder = cli.out_folder(args.out or pretrained.FOLDER)
+        folder = cli.out_folder(args.out or ALL_OUT)
         for seed in range(8) if args.seeds is None else args.seeds:
             pretrained.make(seed, folder, args.device)
         return

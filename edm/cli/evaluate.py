@@ -73,7 +73,7 @@ def measure_folder(args: argparse.Namespace, world: distributed.World) -> None:
     )
     numbers = evaluate_features(collect(measure_by.extractor, batches), measure_by.real)
     settings = dict(folder=args.images, images=numbers["images"], features=measure_by.extractor.name)
-    settings |= dict(features_version=measure_by.extractor.version, reference=args.reference)
+    settings |= dict(features_version=measure_by.extractor.version, against=measure_by.against)
     path = file_of(args.out or Path(args.images, "evaluate.json"), settings)
     write_json(path, dict(settings=settings, floor=measure_by.floor, **numbers))
     tqdm.write("\n".join(f"{key:<20}{value:10.4f}" for key, value in numbers.items()))

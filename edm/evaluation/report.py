@@ -35,7 +35,12 @@ def sweep_to_file(
     every row; True stops the sweep, and then the answer is None instead of the rows.
     """
     extractor = measure_by.extractor
-    settings = {**settings, "features": extractor.name, "features_version": extractor.version}
+    settings = {
+        **settings,
+        "features": extractor.name,
+        "features_version": extractor.version,
+        "against": measure_by.against,
+    }
     settings = json.loads(json.dumps(settings))
     path = file_of(path, settings)
     rows = json.loads(path.read_text())["rows"] if path.exists() else []

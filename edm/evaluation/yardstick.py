@@ -50,6 +50,11 @@ class Yardstick:
         return self.spaces[0].extractor
 
     @property
+    def against(self) -> str:
+        """What images are compared with: the name of the real images, or of published statistics a few digits of their sum."""
+        return f"statistics {abs(self.real.stats[0]).sum():.8g}" if self.train is None else self.train.name
+
+    @property
     def real(self) -> FeatureSet:
         """The training images in the primary space."""
         return self.spaces[0].real

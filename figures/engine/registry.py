@@ -96,7 +96,7 @@ def check_options(wanted: Iterable[str], given: Iterable[str]) -> None:
         for word in wanted:
             if not any(option in options(name) for name in GROUPS.get(word, [word])):
                 takers = [name for name in MODULES if option in options(name)]
-                raise ValueError(f"{word} does not take {flag(option)}: {', '.join(takers)} do")
+                raise ValueError(f"{word} does not take {flag(option)}; these do: {', '.join(takers)}")
 
 
 def flag(option: str) -> str:

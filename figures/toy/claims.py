@@ -115,7 +115,7 @@ def free_gain(n: Numbers) -> Judged:
     best = min(n["best"].values(), key=lambda c: c["chosen_on"]["misplaced"]["mean"])
     lo, hi = best["interval"]
     d, tv = best["reported"]["misplaced"], best["reported"]["branch_tv"]
-    text = f"misplaced mass {show(d)}, branch TV {show(tv, '+.3f')}: {best['kind']} as guide, {lo:g} < σ ≤ {hi:g}, w = {best['w']:g}"
+    text = f"misplaced mass {show(d)}, branch TV {show(tv, '+.3f')}: {best['kind']}, {lo:g} < σ ≤ {hi:g}, w = {best['w']:g}"
     return Judged(f"{text}, chosen on the other half of the seeds", falls(d), chance(d))
 
 
@@ -136,7 +136,7 @@ def design_average(n: Numbers) -> Judged:
     narrow, wide = ([c["outliers_99"] for c in n["cells"] if c["ema"] == e] for e in (min(n["emas"]), max(n["emas"])))
     d = paired_difference(np.mean(wide, 0), np.mean(narrow, 0))
     text = f"outliers, EMA {max(n['emas']):g} minus {min(n['emas']):g} of the guide, over widths and lengths: {show(d)}"
-    same = -SAME_OUTLIERS < d["low"] and d["high"] < SAME_OUTLIERS
+    same = d["low"] > -SAME_OUTLIERS and d["high"] < SAME_OUTLIERS
     return Judged(text, NOT if same else HOLDS if d["high"] < 0 or d["low"] > 0 else OPEN, chance(d))
 
 

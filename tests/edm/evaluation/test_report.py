@@ -27,9 +27,11 @@ def guided(kind, weight):
     return lambda x, sigma, labels=None: x / weight / 10
 
 
-def measured(path, count, **options):
+def measured(path, count, images_seed=0, **options):
     MADE.clear()
-    images = torch.randint(0, 256, (40, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        0, 256, (40, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(images_seed)
+    )
     by = Yardstick((Space(extractor(), collect(extractor(), [(images, None)])),))
     return sweep_to_file(path, guided, by, dict(count=count), arms=ARMS, first_seeds=[0], count=count, shape=(1, 2, 2),
                          classes=None, sigmas=torch.tensor([1.0, 0.0]), **options)  # fmt: skip
@@ -46,6 +48,14 @@ def test_a_sweep_of_other_settings_leaves_the_first(tmp_path, capsys):
     assert "count 8 -> 6" in said and str(path) in said and str(other) in said
     assert measured(path, 6) == (other, rows) and MADE == []
     assert measured(path, 8)[0] == path and MADE == [] and path.read_bytes() == first
+
+
+def test_a_sweep_against_other_images_is_another_one(tmp_path):
+    """The same features may be compared with another data set."""
+    path, rows = measured(tmp_path / "evaluate.json", 8)
+    other, others = measured(path, 8, images_seed=1)
+    assert other != path and MADE == ARMS and others != rows
+    assert measured(path, 8) == (path, rows)
 
 
 def test_a_stopped_sweep_goes_on_in_its_own_file(tmp_path):
