@@ -144,6 +144,29 @@ def markdown(numbers: dict, world: str = "trained") -> str:
     return tables.markdown(head, lines)
 
 
+def short(numbers: dict, world: str = "trained") -> str:
+    """The table without the comparisons with guides: what each method reports, and its changes against no guidance."""
+    forms = dict(outliers=".1%", branch_tv=".3f", leaves_lost=".1f", misplaced=".1%", evaluations=".0f")
+    lines = []
+    for name, m in numbers["worlds"][world]["methods"].items():
+        cells = [format(float(np.mean(m["report"][key])), form) for key, form in forms.items()]
+        change = m["difference"].get("no guidance")
+        changes = [tables.difference_text(change[key]) if change else "" for key in ("outliers", "misplaced")]
+        lines.append([name, f"{m['strength']:g}", *cells, *changes])
+    head = [
+        "",
+        "strength",
+        "outliers",
+        "branch TV",
+        "leaves lost",
+        "misplaced",
+        "evaluations",
+        "Δ outliers",
+        "Δ misplaced",
+    ]
+    return tables.markdown(head, lines)
+
+
 def claims_markdown(numbers: dict, world: str = "trained") -> str:
     lines = claims(numbers, world)
     return tables.markdown(

@@ -1,5 +1,7 @@
 """The page of results: it is what the stored results make, and its verdicts follow from intervals."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,6 +9,7 @@ from scipy import stats
 from edm.metrics import paired_difference
 from figures import results
 from figures.engine import verdicts
+from figures.toy import findings
 
 BELOW, ABOVE, ACROSS = ({"mean": m, "low": m - 1, "high": m + 1} for m in (-2, 2, 0.5))
 
@@ -62,6 +65,14 @@ def test_holm_compares_each_with_what_is_left():
 
 def test_the_page_is_what_the_stored_results_make():
     assert results.PAGE.read_text() == results.page(results.CLAIMS), "run `python -m figures.results`"
+
+
+def test_ten_findings_with_a_number_and_a_picture_each():
+    assert len(findings.FINDINGS) == 10
+    for finding in findings.FINDINGS:
+        line = findings.line(finding, results.load_result(finding.result, results.GALLERY).numbers, "figures/gallery")
+        assert re.search(r"\d", line.partition("**")[2].partition("**")[0]) and finding.text.count("{}") == 1
+        assert (results.GALLERY / f"{finding.result}.png").is_file()
 
 
 def test_every_claim_has_a_verdict_and_a_picture():
