@@ -90,12 +90,12 @@ What each paper claims, and what we see at equal coverage:
 THEORY_HEADING = "Theory in two dimensions"
 TOY = "In two dimensions, where everything is exact"
 THEORY_NOTES = """
-**What the last step costs.** The paper's sampler ends at σ = .002 and takes one Euler step from there to 0. Even with the true score
-that step leaves a leaf at {leaf:.1%} of its width, however many steps come before. So in the paper's setting less guidance restores
-a leaf: blurs of .004 and .008 need w = {coarse:.2f} there, and {fine:.2f} with steps that go on to .0002 (both predicted).
+**What the last step costs.** The paper's sampler ends at σ = .002 and takes one Euler step from there to 0. Even with the true
+score that step leaves a leaf at {leaf:.1%} of its width, however many steps come before. So in the paper's setting less guidance
+restores a leaf: blurs of .004 and .008 need w = {coarse:.2f} there, and {fine:.2f} with steps that go on to .0002 (both predicted).
 
-**Why the leaves do not follow.** A leaf that is alone in the plane does follow the prediction. In the tree it has a sister nearby, and
-a blur of .01 makes the two overlap. Then mass moves between them, and a width says little about either.
+**Why the leaves do not follow.** A leaf that is alone in the plane does follow the prediction. In the tree it has a sister nearby,
+and a blur of .01 makes the two overlap. Then mass moves between them, and a width says little about either.
 """
 IMAGES = {"On Fashion-MNIST at 16 x 16, five training runs of every network": "fashion-16"}
 
