@@ -9,7 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
 WIDTH = 8.0  # inches of a picture; pages show it 800 pixels wide, where 7 points are 10 pixels
 
@@ -53,7 +53,8 @@ def bar_below(ax: Axes, coloured, label: str, ticks: Sequence[float]) -> None:
 
 
 def percent(axis: Axis, decimals: int = 0) -> None:
-    """Ticks of shares, as per cent."""
+    """Ticks of shares, as per cent: whole ones, where the axis is long enough."""
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(PercentFormatter(1, decimals=decimals))
 
 

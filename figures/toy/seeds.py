@@ -200,6 +200,7 @@ def draw(result: Result):
         percent(axes["outliers_99"].yaxis)
         axes["outliers_99"].legend(frameon=False, fontsize=8, loc="upper left", borderaxespad=0.2)
         draw_frontier(axes["both"], numbers)
+        figure.get_layout_engine().set(h_pad=0.12)
     return figure
 
 
@@ -221,21 +222,22 @@ def confidence(values: np.ndarray) -> np.ndarray:
 def draw_frontier(ax, numbers: dict) -> None:
     """Means over seeds along the weights of each family; dashed: guidance in an interval of noise levels alone."""
     runs, keys = numbers["runs"], ("branch_tv", "outliers_99")
+
+    def line(family: str, **style) -> None:
+        arms = family_arms(runs, family)
+        x, y = (np.mean([runs[n][k] for n in arms], axis=1) for k in keys)
+        ax.plot(x, y, markersize=4, linewidth=1.5, **style)
+
     for family, (colour, marker) in SHOWN.items():
-        for name, style, text in ((family, "-", "{}"), (f"{family}-interval", "--", "{}, in an interval of σ")):
-            arms = family_arms(runs, name)
-            if len(arms) > 1:
-                x, y = (np.mean([runs[n][k] for n in arms], axis=1) for k in keys)
-                label = text.format(FAMILIES[family].title)
-                ax.plot(x, y, style, color=colour, marker=marker, markersize=4, linewidth=1.5, label=label)
-    truncation = family_arms(runs, "truncation")
-    ax.plot(*(np.mean([runs[n][k] for n in truncation], axis=1) for k in keys), color=plots.PURPLE, marker="x", markersize=4,
-            linewidth=1.5, label=FAMILIES["truncation"].title)  # fmt: skip
+        line(family, color=colour, marker=marker)
+        if f"{family}-interval" in FAMILIES:
+            line(f"{family}-interval", color=colour, marker=marker, linestyle="--")
+    low, high = numbers["interval"]
+    ax.plot([], [], "--", color=plots.INK, linewidth=1.5, label=f"dashed: guided where {low:g} < σ ≤ {high:g} only")
+    line("truncation", color=plots.PURPLE, marker="x", label=FAMILIES["truncation"].title)
     ax.plot(*(np.mean(runs["none"][k]) for k in keys), "D", color=plots.BLUE, markersize=7, label="No guidance")
     ax.plot(*(numbers["floor"][k] for k in keys), "*", color=plots.INK, markersize=11, label="True samples")
-    low, high = numbers["interval"]
     ax.set(xlabel="branch TV (further left: better coverage)", ylabel="outliers (further down: better quality)")
-    ax.set(xlim=(0, None), ylim=(-0.005, None))
-    ax.set_title(f"(c) quality against coverage; the weight grows along each line; interval: {low:g} < σ ≤ {high:g}")
-    ax.legend(frameon=False, fontsize=8, loc="center right", bbox_to_anchor=(1, 0.36))
+    ax.set(xlim=(0, None), ylim=(-0.005, None), title="(c) quality against coverage; the weight grows along each line")
+    ax.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.06))
     percent(ax.yaxis)
