@@ -44,10 +44,10 @@ def draw(result: Result) -> plt.Figure:
     for a in numbers["shares"]:
         rows |= {f"{SHARES[a]}\nw = {w:g}": arrays[f"{w:g} {a:g}"] for w in numbers["weights"]}
     with plots.style():
-        figure, axes = panels(len(rows), 1, 0.68)
-        for i, (ax, (name, images)) in enumerate(zip(axes[:, 0], rows.items(), strict=True)):
-            first = i > 0 and (i - 1) % len(numbers["weights"]) == 0
-            show(ax, images, name, above=0.25 * first)
+        above = [0.3 * (i > 0 and (i - 1) % len(numbers["weights"]) == 0) for i in range(len(rows))]
+        figure, axes = panels(len(rows), 1, 0.72, height_ratios=[1 + space for space in above])
+        for ax, (name, images), space in zip(axes[:, 0], rows.items(), above, strict=True):
+            show(ax, images, name, space)
     return figure
 
 

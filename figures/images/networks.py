@@ -60,6 +60,7 @@ def draw(result: Result) -> plt.Figure:
         axes[1, 0].set(xscale="log", xlabel="training length, in units of T")
         names = [f"1/{1 / n:g}" if n < 1 else f"{n:g}" for n in sorted(lengths)]
         plain_ticks(axes[1, 0].xaxis, sorted(lengths), names)
+        plain_ticks(axes[1, 1].xaxis, [arm_of(p).main.ema for p in some])
         axes[1, 1].set_xlabel("EMA width of the main model")
         legend_below(figure, 3)
     return figure

@@ -32,7 +32,8 @@ def draw(numbers: Mapping):
             low, high = ax.get_ylim()
             plain_ticks(ax.yaxis, [t for t in ticks if low <= t <= high])
             plain_ticks(ax.xaxis, [0.01, 0.1, 1])
-            ax.legend(frameon=False, fontsize=8)
+        error.legend(frameon=False, fontsize=8)
+        left.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.07))
         for ax, key, title in zip(lower, ("outliers", "leaves_lost"), ("(c) outliers", "(d) leaves lost of 64"), strict=True):
             draw_replaced(ax, numbers, key)
             ax.set_title(title)
