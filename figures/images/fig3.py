@@ -55,7 +55,9 @@ def draw(result: Result) -> plt.Figure:
             lower.sharex(upper)
         for ax in axes[1, :2]:
             ax.set_xlabel("guidance weight w")
-            ax.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, columnspacing=1)
+            ax.legend(
+                frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, columnspacing=1
+            )
         axes[1, 2].set_xlabel("EMA width of the guide")
     return figure
 

@@ -143,7 +143,9 @@ def draw(result: Result):
                 colour = marks.get(r["method"], plots.INK)
                 ax.plot(r[key], y, "o", color=colour, markersize=6 if r["method"] in marks else 4)
             if key in numbers["floor"]:
-                ax.axvline(numbers["floor"][key], color=plots.GREY, linewidth=1, linestyle=":", label="real test images")
+                ax.axvline(
+                    numbers["floor"][key], color=plots.GREY, linewidth=1, linestyle=":", label="real test images"
+                )
             ax.set_title(title)
             ax.grid(axis="y", color=plots.PALE, linewidth=0.6)
             ax.set_axisbelow(True)

@@ -91,7 +91,9 @@ def draw(result: Result) -> plt.Figure:
             path = [np.mean(search["fresh"][kind]) for kind in ("none", "found", "grid_best")]
             fresh.plot(range(3), path, "o-", color=colour, markersize=5)
         scores.plot([], [], ".", color=plots.INK, label=f"first {few} images, all {numbers['candidates']} candidates")
-        scores.plot([], [], "o", color=plots.INK, fillstyle="none", markersize=6, label=f"first {more} images, the best fifth")
+        scores.plot(
+            [], [], "o", color=plots.INK, fillstyle="none", markersize=6, label=f"first {more} images, the best fifth"
+        )
         title = f"Fréchet distance on {numbers['images_for_a_number']} images (grid)"
         scores.set(xlabel=title, ylabel="Fréchet distance on the first images", xscale="log", yscale="log")
         for axis in (scores.xaxis, scores.yaxis):

@@ -30,7 +30,9 @@ def draw(numbers: Mapping):
         axes[0].set_yticks(range(len(matched)), names, fontsize=8)
         axes[0].invert_yaxis()
         upper.suptitle("main model and guide corrupted in the same way", fontsize=10)
-        upper.legend(*axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=4, frameon=False, fontsize=8)
+        upper.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=4, frameon=False, fontsize=8
+        )
         draw_matrix(lower, numbers)
     return figure
 

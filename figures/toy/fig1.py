@@ -56,7 +56,7 @@ def title(name: str, weights: dict) -> str:
 
 def draw(result: Result):
     """A panel for each arm; the last one is the loop of the panel before it, four times as large."""
-    numbers, arrays = result.numbers, result.arrays
+    numbers = result.numbers
     with plots.style():
         figure, axes = panels(2, 3, 3.1)
         for ax, name, letter in zip(axes.flat, PANELS, "abcde", strict=False):

@@ -64,7 +64,7 @@ def compute(
 
 
 def draw(result: Result):
-    """Change of the misplaced mass against the weight, with its 95 % interval: a panel for each guide and lower end of the interval."""
+    """Change of the misplaced mass against the weight, with 95 % intervals: a panel for each guide and lower end of the levels."""
     numbers = result.numbers
     lows = sorted({i[0] for i in numbers["intervals"]})
     with plots.style():
@@ -96,7 +96,9 @@ def draw_lines(ax, numbers: dict, kind: str, low: float) -> None:
         d = [c["all"]["misplaced"] for c in cells]
         w = np.array([c["w"] for c in cells]) + 0.02 * (i - (len(uppers) - 1) / 2)
         mean, least, most = (100 * np.array([v[k] for v in d]) for k in ("mean", "low", "high"))
-        ax.plot([1, *w], [0, *mean], color=colour, marker=marker, markersize=4, linewidth=1.5, label=f"upper end {high:g}")
+        ax.plot(
+            [1, *w], [0, *mean], color=colour, marker=marker, markersize=4, linewidth=1.5, label=f"upper end {high:g}"
+        )
         ax.vlines(w, least, most, color=colour, linewidth=0.9, alpha=0.7)
     ax.axhline(0, color=plots.GREY, linewidth=0.8, linestyle="--", label="no guidance")
     ax.set_xticks([1.0, *numbers["weights"]])

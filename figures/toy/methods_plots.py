@@ -10,9 +10,19 @@ from toy2d import plots
 
 MANY = 6  # methods in a panel
 FAINT = "#D4D4D4"
-STYLES = ((plots.VERMILLION, "o"), (plots.SKY, "s"), (plots.PURPLE, "^"), (plots.BLUE, "v"), (plots.INK, "D"), ("#8C6D31", "X"))
+STYLES = (
+    (plots.VERMILLION, "o"),
+    (plots.SKY, "s"),
+    (plots.PURPLE, "^"),
+    (plots.BLUE, "v"),
+    (plots.INK, "D"),
+    ("#8C6D31", "X"),
+)
 BASELINES = {"autoguidance": plots.GREEN, "CFG": plots.ORANGE}
-LIMITS = {"trained": (0.55, 0.24), "exact": (0.55, 0.03)}  # of branch TV and outliers; stronger guidance than that is left out
+LIMITS = {
+    "trained": (0.55, 0.24),
+    "exact": (0.55, 0.03),
+}  # of branch TV and outliers; stronger guidance than that is left out
 TITLES = {"trained": "trained models", "exact": "exact models: there is no error to repair"}
 
 
@@ -22,7 +32,9 @@ def groups(found: Iterable[str]) -> dict[str, list[str]]:
     for kind in KINDS:
         some = [name for name in found if PAPERS[name].kind == kind]
         cfg = [name for name in some if PAPERS[name].against == "CFG"]
-        parts = {kind: some} if len(some) <= MANY else {f"{kind}, for CFG": cfg, kind: [n for n in some if n not in cfg]}
+        parts = (
+            {kind: some} if len(some) <= MANY else {f"{kind}, for CFG": cfg, kind: [n for n in some if n not in cfg]}
+        )
         out |= {title: part for title, part in parts.items() if part}
     return out
 
@@ -55,7 +67,9 @@ def draw(numbers: Mapping, world: str):
     return figure
 
 
-def draw_line(ax, method: Mapping, world: str, colour: str, marker: str | None, width: float, label: str | None = None) -> None:
+def draw_line(
+    ax, method: Mapping, world: str, colour: str, marker: str | None, width: float, label: str | None = None
+) -> None:
     """The mean over seeds of each strength inside the limits; a ring marks the strength that was chosen."""
     x, y = (np.mean(method["curve"][key], axis=1) for key in ("branch_tv", "outliers"))
     inside = (x <= LIMITS[world][0]) & (y <= LIMITS[world][1])
@@ -82,4 +96,10 @@ def draw_key(ax) -> None:
     ax.plot([], [], "*", color=plots.INK, markersize=11, label="true samples")
     ax.plot([], [], "o", color=plots.INK, markersize=10, markerfacecolor="none", label="strength that was chosen")
     ax.plot([], [], color=plots.GREY, linestyle=":", label="most branch TV that was allowed")
-    ax.legend(frameon=False, fontsize=8.5, title_fontsize=8.5, loc="center", title="in all panels (what lies beyond the axes is left out)")
+    ax.legend(
+        frameon=False,
+        fontsize=8.5,
+        title_fontsize=8.5,
+        loc="center",
+        title="in all panels (what lies beyond the axes is left out)",
+    )

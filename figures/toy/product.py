@@ -137,6 +137,8 @@ def draw(result: Result):
         reach = [edge for run in numbers["runs"].values() for key in ("q25", "q75") for edge in run[key]]
         axes[0, 0].set_ylim(1.1 * min(reach), 1.1 * max(reach))
         axes[0, 0].set_ylabel("log q − log product of the samples:\nquartiles about the median, in nats")
-        text = "Short bars: the samples come from the product. Tall bars: they do not. Hollow: the product is no density."
+        text = (
+            "Short bars: the samples come from the product. Tall bars: they do not. Hollow: the product is no density."
+        )
         figure.suptitle(text, fontsize=9)
     return figure

@@ -84,7 +84,7 @@ def compare(numbers: dict, studied: dict, home: Path, folder: str, fresh, n: int
 
 
 def draw(result: Result):
-    """Left: scores of the candidates still in the race, round by round. Right: what it found, on fresh noise, with 95 % intervals."""
+    """Left: scores of the candidates in the race, round by round. Right: what it found, on fresh noise, with 95 % intervals."""
     numbers = result.numbers
     searches = numbers["searches"]
     colours = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE)
@@ -106,12 +106,15 @@ def draw(result: Result):
         saved = numbers["grid_samples"] / np.mean([s["samples"] for s in searches])
         rounds = searches[0]["rounds"]
         plain_ticks(race.xaxis, range(len(rounds)), [f"{r['count']}\n{len(r['scores'])} left" for r in rounds])
-        race.set(xlabel="samples of a candidate", ylabel="misplaced mass", title=f"the race: {saved:.1f} times fewer samples")
+        race.set(
+            xlabel="samples of a candidate", ylabel="misplaced mass", title=f"the race: {saved:.1f} times fewer samples"
+        )
         race.legend(frameon=False, fontsize=8)
         fresh.axvline(0, color=plots.GREY, linewidth=0.8)
         plain_ticks(fresh.yaxis, range(len(searches)), [f"seed {s}" for s in numbers["seeds"]])
         fresh.set(title="on fresh noise", xlabel="difference of misplaced mass", ylim=(-0.5, len(searches) + 0.2))
-        fresh.legend(frameon=False, fontsize=8, loc="upper left", borderaxespad=0, ncols=1)
+        if numbers["fresh"]:
+            fresh.legend(frameon=False, fontsize=8, loc="upper left", borderaxespad=0)
         percent(fresh.xaxis, 1)
         percent(race.yaxis)
     return figure

@@ -196,7 +196,9 @@ def draw(result: Result):
             for family in SHOWN:
                 draw_curve(ax, numbers, family, key)
             ax.axhline(numbers["floor"][key], color=plots.GREY, linewidth=1, linestyle=":", label="true samples")
-            ax.set(title=title, xlabel="guidance weight w", ylabel=f"{METRICS[key][0]} (lower is better)", ylim=(0, None))
+            ax.set(
+                title=title, xlabel="guidance weight w", ylabel=f"{METRICS[key][0]} (lower is better)", ylim=(0, None)
+            )
         percent(axes["outliers_99"].yaxis)
         axes["outliers_99"].legend(frameon=False, fontsize=8, loc="upper left", borderaxespad=0.2)
         draw_frontier(axes["both"], numbers)

@@ -45,7 +45,9 @@ def draw_widths(ax, numbers: Mapping) -> None:
     x, y = [r["weight"] for r in lone], [r["width"] for r in lone]
     ax.plot(x, y, "x", color=plots.INK, markersize=6, label="a leaf alone in the plane")
     ax.axhline(1, color=plots.GREY, linewidth=1, linestyle="--")
-    ax.set(xlabel="guidance weight w", ylabel="width / true width", yscale="log", title="(a) blurred: width of a branch")
+    ax.set(
+        xlabel="guidance weight w", ylabel="width / true width", yscale="log", title="(a) blurred: width of a branch"
+    )
     plain_ticks(ax.yaxis, [t for t in (0.2, 0.5, 1, 2, 5) if ax.get_ylim()[0] < t < ax.get_ylim()[1]])
     ax.legend(frameon=False, fontsize=8)
 
@@ -60,7 +62,9 @@ def draw_outliers(ax, numbers: Mapping) -> None:
         shown = [100 * max(r["outliers"], 1e-4) for r in rows]
         ax.plot(w, shown, "o", color=colour, markersize=5, label=f"blur {main:g}, guide {weak:g}")
     ax.axhline(1, color=plots.GREY, linewidth=1, linestyle="--")
-    ax.set(xlabel="guidance weight w", ylabel="outliers", yscale="log", title="(a) blurred: fewer outliers than the truth")
+    ax.set(
+        xlabel="guidance weight w", ylabel="outliers", yscale="log", title="(a) blurred: fewer outliers than the truth"
+    )
     plain_ticks(ax.yaxis, [0.01, 0.1, 1, 10], ["≤ 0.01%", "0.1%", "1%", "10%"])
     ax.legend(frameon=False, fontsize=8)
 

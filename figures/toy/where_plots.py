@@ -34,7 +34,9 @@ def draw(numbers: Mapping):
             plain_ticks(ax.xaxis, [0.01, 0.1, 1])
         error.legend(frameon=False, fontsize=8)
         left.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.07))
-        for ax, key, title in zip(lower, ("outliers", "leaves_lost"), ("(c) outliers", "(d) leaves lost of 64"), strict=True):
+        for ax, key, title in zip(
+            lower, ("outliers", "leaves_lost"), ("(c) outliers", "(d) leaves lost of 64"), strict=True
+        ):
             draw_replaced(ax, numbers, key)
             ax.set_title(title)
         percent(lower[0].yaxis)
@@ -50,7 +52,9 @@ def draw_replaced(ax, numbers: Mapping, key: str) -> None:
             for side, line in (("above", "o-"), ("below", "s--")):
                 values = np.array(arm[side][key], float).mean(0)
                 ax.plot(numbers["levels"], values, line, color=colour, markersize=4, label=f"{name}, truth {side} σ")
-            ax.axhline(np.mean(arm["without"][key]), color=colour, linewidth=1, linestyle=":", label=f"{name}, no truth")
+            ax.axhline(
+                np.mean(arm["without"][key]), color=colour, linewidth=1, linestyle=":", label=f"{name}, no truth"
+            )
     ax.axhline(numbers["floor"][key], color=plots.GREY, linewidth=1, linestyle="--", label="true samples")
     ax.set(xscale="log", xlabel="noise level σ", ylim=(0, None))
     plain_ticks(ax.xaxis, numbers["levels"])
