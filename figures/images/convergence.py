@@ -19,7 +19,7 @@ from edm.evaluation.report import device_name
 from edm.evaluation.yardstick import THREE
 from edm.metrics import paired_difference
 from edm.storage.rows import Store, run_rows
-from figures.engine.plots import legend_below, panels
+from figures.engine.plots import legend_below, panels, plain_ticks
 from figures.engine.result import Result
 from figures.images.arms import Arm, arm, as_dict, from_dict
 from figures.images.measure import images_of, measure_tasks, place, ruler, settings_of, task
@@ -176,34 +176,32 @@ def draw(result: Result) -> plt.Figure:
         "error": f"pixel error against {steps[-1]} steps",
     }
     with plots.style():
-        figure, axes = panels(2, 3, 3.4, 2.8)
+        figure, axes = panels(2, 3, 2.8)
         for ax, (key, title) in zip(axes[0], keys.items(), strict=True):
             for name, row in numbers["by_steps"].items():
                 some = steps[:-1] if key == "error" else steps
                 ax.plot(some, [row[str(n)][key] for n in some], "o-", markersize=3, color=COLOURS[name], label=name)
-            ax.axvline(numbers["settled"], color=plots.GREY, linestyle=":", linewidth=0.9)
-            ax.set(xscale="log", xlabel="steps of the sampler", title=f"{title} ({numbers['images']} images)")
-            ax.set_xticks(steps, steps)
-            ax.minorticks_off()
+            ax.axvline(numbers["settled"], color=plots.GREY, linestyle=":", linewidth=1, label="steps of the study")
+            ax.set(xscale="log", xlabel="steps of the sampler", title=title)
+            plain_ticks(ax.xaxis, steps[:: max(1, len(steps) // 4)])
         axes[0, 2].set_yscale("log")
+        first, *blocks_at = axes[1]
         for name, colour in COLOURS.items():
-            for n, style in ((about["old_steps"], "o--"), (about["steps"], "o-")):
+            for n, style, ax in ((about["old_steps"], "o--", blocks_at[0]), (about["steps"], "o-", blocks_at[1])):
                 row = about["by_number"][f"{name} {n}"]
                 counts = sorted(map(int, row))
-                axes[1, 0].plot(counts, [row[str(c)]["classifier"] for c in counts], style, markersize=3, color=colour)
+                first.plot(counts, [row[str(c)]["classifier"] for c in counts], style, markersize=3, color=colour)
                 blocks = about["by_block"][f"{name} {n}"]
-                ax = axes[1, 1 if n == about["old_steps"] else 2]
-                ax.plot(
-                    range(len(blocks)), [blocks[b]["classifier"] for b in sorted(blocks, key=int)], "o", color=colour
-                )
-                ax.set_xticks(range(len(blocks)), [b for b in sorted(blocks, key=int)], fontsize=7)
-                ax.set(xlabel="first noise seed", title=f"{about['count']} images, {n} steps")
-        axes[1, 0].set(
-            xscale="log", xlabel="images", title=f"dashed {about['old_steps']}, solid {about['steps']} steps"
-        )
-        axes[1, 0].set_ylabel("Fréchet distance")
-        top = max(ax.get_ylim()[1] for ax in axes[1, 1:])
-        for ax in axes[1, 1:]:
+                starts = sorted(blocks, key=int)
+                ax.plot(range(len(starts)), [blocks[b]["classifier"] for b in starts], "o", color=colour)
+                plain_ticks(ax.xaxis, range(len(starts)), [f"{int(b) / 1000:g}" for b in starts])
+                ax.set(xlabel="first noise seed, in thousands", title=f"{about['count']} images, {n} steps")
+        first.set(xscale="log", xlabel="images", ylabel="Fréchet distance")
+        first.set_title(f"dashed: {about['old_steps']} steps, solid: {about['steps']}")
+        plain_ticks(first.xaxis, counts)
+        top = max(ax.get_ylim()[1] for ax in blocks_at)
+        for ax in blocks_at:
             ax.set_ylim(0, top)
-        legend_below(figure, axes[0, 0])
+        axes[0, 1].set_xlabel(f"steps of the sampler ({numbers['images']} images)")
+        legend_below(figure, 6)
     return figure

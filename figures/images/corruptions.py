@@ -11,12 +11,12 @@ import torch
 
 from edm.corruption import raise_noise
 from edm.sampler import sample, sigma_steps
-from figures.engine.plots import panels
+from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
 from figures.images import settings
 from figures.images.arms import arm
 from figures.images.measure import measure_all
-from figures.images.plots import COLOURS, curve, floor
+from figures.images.plots import STYLES, curve, floor
 from figures.images.points import about, against, best, mean, point, title
 from figures.images.points import floor as real
 from figures.images.study import study
@@ -81,30 +81,38 @@ def verdict(some: list[dict], whole: dict) -> dict:
 
 
 def draw(result: Result) -> plt.Figure:
-    """A column for each kind of harm to the main model, a line for each kind of harm to its guide."""
+    """A column for each kind of harm to the main model, a line for each kind of harm to its guide, a row for each number."""
     numbers = result.numbers
     keys = [key for key in KEYS if key in numbers["whole"]["values"]]
     kinds = list(dict.fromkeys(name.split(", guide ")[0] for name in numbers["pairs"]))
-    colours = dict(zip(kinds, COLOURS, strict=False))
+    styles = dict(zip(kinds, STYLES, strict=False))
     with plots.style():
-        figure, axes = panels(len(keys), len(kinds), 3.0, 2.4)
+        figure, axes = panels(len(keys), len(kinds), 2.3, sharex="col", sharey="row")
         for row, key in zip(axes, keys, strict=True):
             for ax, kind in zip(row, kinds, strict=True):
                 for name, some in numbers["pairs"].items():
                     main, other = name.split(", guide ")
                     if main == kind:
-                        curve(ax, [p["w"] for p in some], some, key, colours[other], f"guide harmed by {other}")
+                        colour, marker = styles[other]
+                        label = f"guide harmed by {other}"
+                        curve(ax, [p["w"] for p in some], some, key, colour, label, marker=marker)
                 ends = [1.0, max(p["w"] for some in numbers["pairs"].values() for p in some)]
-                curve(ax, ends, [numbers["whole"]] * 2, key, plots.BLUE, "main not harmed, no guidance")
+                label = "main not harmed, no guidance"
+                curve(ax, ends, [numbers["whole"]] * 2, key, plots.BLUE, label, linestyle="--", marker="")
                 floor(ax, numbers["floors"], key, label=True)
                 if kind == "noise" and "predicted" in numbers:
-                    ax.axvline(numbers["predicted"]["restoring_weight"], color=plots.GREY, linewidth=0.7)
-                    for p in numbers["narrowed"].values():
-                        ax.plot(1, mean(p, key), "x", color=plots.GREY, markersize=4)
-                ax.set(xlabel="guidance weight w", title=f"main harmed by {kind}")
-            row[0].set_ylabel(title(key).replace(" to training images", ""))
-        handles = {}
-        for ax in axes[0]:
-            handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+                    draw_noise(ax, numbers, key)
+            row[0].set_ylabel(title(key).replace(" to training images", "").replace(", ", ",\n"))
+        for upper, lower, kind in zip(axes[0], axes[-1], kinds, strict=True):
+            upper.set_title(f"main harmed by {kind}")
+            lower.set_xlabel("guidance weight w")
+        legend_below(figure, 3)
     return figure
+
+
+def draw_noise(ax, numbers: dict, key: str) -> None:
+    """The weight that should restore what raised noise narrows, and unguided images that are narrowed without the noise."""
+    at = numbers["predicted"]["restoring_weight"]
+    ax.axvline(at, color=plots.INK, linewidth=0.8, linestyle="-.", label=f"restoring weight, predicted: {at:.2f}")
+    for p in numbers["narrowed"].values():
+        ax.plot(1, mean(p, key), "x", color=plots.INK, markersize=5, label="narrowed, without noise")

@@ -9,7 +9,7 @@ from figures.engine.plots import panels
 from figures.engine.result import Result
 from figures.images import settings
 from figures.images.measure import measure_all
-from figures.images.plots import COLOURS, curve, floor, heat
+from figures.images.plots import STYLES, curve, floor, heat
 from figures.images.points import about, arm_of, mean, point, points
 from figures.images.study import study
 from toy2d import plots
@@ -33,27 +33,32 @@ def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=N
 
 
 def draw(result: Result) -> plt.Figure:
+    """Columns: guides of main's capacity, guides of half the width, EMA widths of both models. A row for each number."""
     numbers = result.numbers
     widths = sorted({arm_of(p).main.ema for p in numbers["widths"]})
+    titles = ("guide: main's capacity", "guide: half the width", f"EMA widths, w = {numbers['widths'][0]['w']:g}")
     with plots.style():
-        figure, axes = panels(2, 3)
+        figure, axes = panels(2, 3, 2.8)
         for row, (key, title) in zip(axes, KEYS.items(), strict=True):
+            row[1].sharey(row[0])
             for ax, part in zip(row, ("lengths", "capacities"), strict=False):
-                for (name, some), colour in zip(numbers[part].items(), COLOURS, strict=False):
-                    curve(ax, [p["w"] for p in some], some, key, colour, name)
+                for (name, some), style in zip(numbers[part].items(), STYLES, strict=False):
+                    colour, marker = style
+                    curve(ax, [p["w"] for p in some], some, key, colour, name, marker=marker)
                 floor(ax, numbers["floors"], key)
-                ax.set(xlabel="guidance weight w", ylabel=title)
+            row[0].set_ylabel(title)
             table = [[_mean(numbers["widths"], m, g, key) for g in widths] for m in widths]
             heat(row[2], table, widths, widths, low=key == "frechet_distance")
-            row[2].set(xlabel="EMA width of the guide", ylabel="EMA width of main")
-        for ax, title in zip(axes[0], ("guide: main's capacity", "guide: half the width", "XS, T/8"), strict=True):
-            ax.set_title(
-                title if title != "XS, T/8" else f"guide XS, T/8, w = {numbers['widths'][0]['w']:g}: Fréchet distance"
+            row[2].set_ylabel("EMA width of main")
+        for upper, lower, title in zip(*axes, titles, strict=True):
+            upper.set_title(title)
+            lower.sharex(upper)
+        for ax in axes[1, :2]:
+            ax.set_xlabel("guidance weight w")
+            ax.legend(
+                frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, columnspacing=1
             )
-        axes[1, 2].set_title("recall")
-        axes[0, 0].set_ylim(top=1.4 * axes[0, 0].get_ylim()[1])  # room for the names
-        for ax in axes[0, :2]:
-            ax.legend(frameon=False, fontsize=8)
+        axes[1, 2].set_xlabel("EMA width of the guide")
     return figure
 
 

@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from edm.storage.png import grid
 from figures.engine.plots import panels
 from figures.engine.result import Result
 from figures.images import settings
@@ -39,23 +38,24 @@ def compute(data="fashion-16", seed=0, *, count=20, runs=None) -> Result:
 
 
 def draw(result: Result) -> plt.Figure:
+    """A row for each arm, a column for each class, all from the same noise: no guidance, and the weights of each blend."""
     numbers, arrays = result.numbers, result.arrays
-    weights, shares = numbers["weights"], numbers["shares"]
+    rows = {"no guidance": arrays["none"]}
+    for a in numbers["shares"]:
+        rows |= {f"{SHARES[a]}\nw = {w:g}": arrays[f"{w:g} {a:g}"] for w in numbers["weights"]}
     with plots.style():
-        figure, axes = panels(1 + len(weights), len(shares), 3.8, 1.1)
-        middle = len(shares) // 2
-        show(axes[0, middle], arrays["none"], "no guidance")
-        for row, w in zip(axes[1:], weights, strict=True):
-            for ax, a in zip(row, shares, strict=True):
-                show(ax, arrays[f"{w:g} {a:g}"], f"{SHARES[a]}, w = {w:g}")
-        for ax in np.delete(axes[0], middle):
-            ax.axis("off")
+        above = [0.3 * (i > 0 and (i - 1) % len(numbers["weights"]) == 0) for i in range(len(rows))]
+        figure, axes = panels(len(rows), 1, 0.72, height_ratios=[1 + space for space in above])
+        for ax, (name, images), space in zip(axes[:, 0], rows.items(), above, strict=True):
+            show(ax, images, name, space)
     return figure
 
 
-def show(ax, images: np.ndarray, title: str, columns: int = 10) -> None:
-    """Images [N, C, H, W] in rows of `columns`, one class a column."""
-    picture = grid(torch.from_numpy(images), columns, scale=max(1, 32 // images.shape[-1]))
-    ax.imshow(picture.permute(1, 2, 0).squeeze(-1), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    ax.set_title(title, fontsize=8)
-    ax.axis("off")
+def show(ax, images: np.ndarray, name: str, above: float, columns: int = 10) -> None:
+    """The first of the images [N, C, H, W], one of each class, in a row. above: space there, in heights of an image."""
+    strip = np.concatenate(list(images[:columns].transpose(0, 2, 3, 1)), axis=1)  # [H, columns W, C]
+    ax.imshow(strip if strip.shape[-1] > 1 else strip[..., 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    ax.set_ylim(len(strip) - 0.5, -0.5 - above * len(strip))
+    ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)

@@ -10,7 +10,7 @@ from figures.engine.result import Result
 from figures.images import settings
 from figures.images.arms import Arm, arm
 from figures.images.measure import measure_all
-from figures.images.plots import COLOURS, curve, floor
+from figures.images.plots import STYLES, curve, floor
 from figures.images.points import TITLES, about, against, point
 from figures.images.study import study
 from toy2d import plots
@@ -42,15 +42,18 @@ def share(made: Arm) -> float:
 
 
 def draw(result: Result) -> plt.Figure:
+    """A panel for each number, against the share of autoguidance; a line for each total weight."""
     numbers = result.numbers
     with plots.style():
-        figure, axes = panels(1, len(KEYS), 2.9, 2.8)
-        for ax, key in zip(axes[0], KEYS, strict=True):
-            for (w, some), colour in zip(numbers["blends"].items(), COLOURS, strict=False):
+        figure, axes = panels(2, 2, 2.5, sharex=True)
+        for ax, key in zip(axes.flat, KEYS, strict=True):
+            for (w, some), (colour, marker) in zip(numbers["blends"].items(), STYLES, strict=False):
                 some = sorted(some, key=lambda p: p["share"])
-                curve(ax, [p["share"] for p in some], some, key, colour, f"w = {w}")
-            curve(ax, [0, 1], [numbers["unguided"]] * 2, key, plots.BLUE, "no guidance")
+                curve(ax, [p["share"] for p in some], some, key, colour, f"w = {w}", marker=marker)
+            curve(ax, [0, 1], [numbers["unguided"]] * 2, key, plots.BLUE, "no guidance", linestyle="--")
             floor(ax, numbers["floors"], key, label=True)
-            ax.set(title=TITLES[key], xlabel="share α of autoguidance")
-        legend_below(figure, axes[0, 0])
+            ax.set_title(TITLES[key])
+        for ax in axes[1]:
+            ax.set_xlabel("share α of autoguidance (0: CFG alone)")
+        legend_below(figure, 5)
     return figure

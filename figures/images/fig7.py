@@ -19,7 +19,7 @@ FAST = dict(data="tiny")
 VERSION = 1  # raise it when results change their meaning
 KEYS = ("frechet_distance", "autoencoder/frechet_distance", "pixels/frechet_distance", "precision", "recall", "density",
         "coverage", "class_agreement")  # fmt: skip
-COLOURS = {"CFG": plots.ORANGE, "CFG, interval": plots.VERMILLION, "autoguidance": plots.GREEN}
+STYLES = {"CFG": (plots.ORANGE, "^"), "CFG, interval": (plots.VERMILLION, "v"), "autoguidance": (plots.GREEN, "o")}
 
 
 def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=None) -> Result:
@@ -32,16 +32,21 @@ def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=N
 
 
 def draw(result: Result) -> plt.Figure:
+    """A panel for each number, against the weight."""
     numbers = result.numbers
     with plots.style():
         keys = [key for key in KEYS if key in numbers["methods"]["CFG"][0]["values"]]
-        figure, axes = panels(2, (len(keys) + 1) // 2, 3.0, 2.7)
+        figure, axes = panels((len(keys) + 2) // 3, 3, 2.5, sharex=True)
         for ax in axes.flat[len(keys) :]:
             ax.axis("off")
-        for ax, key in zip(axes.flat, keys, strict=False):
+        for i, (ax, key) in enumerate(zip(axes.flat, keys, strict=False)):
             for name, some in numbers["methods"].items():
-                curve(ax, [p["w"] for p in some], some, key, COLOURS[name], name)
-            floor(ax, numbers["floors"], key, label=key == "frechet_distance")
-            ax.set(title=title(key), xlabel="guidance weight w")
-        legend_below(figure, axes[0, 0])
+                colour, marker = STYLES[name]
+                curve(ax, [p["w"] for p in some], some, key, colour, name, marker=marker)
+            floor(ax, numbers["floors"], key, label=True)
+            ax.set_title(title(key))
+            if i + 3 >= len(keys):
+                ax.set_xlabel("guidance weight w")
+                ax.tick_params(labelbottom=True)
+        legend_below(figure, 5)
     return figure

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from edm.storage.atomic import write_atomic
-from figures.engine.plots import legend_below, panels
+from figures.engine.plots import legend_below, panels, plain_ticks
 from figures.engine.result import Result
 from figures.engine.tables import difference_text, markdown
 from figures.images import settings
@@ -75,18 +75,21 @@ def draw(result: Result) -> plt.Figure:
     numbers = result.numbers
     lengths = [int(n) for n in numbers["rows"]]
     keys = [key for key in KEYS if key in numbers["rows"]["1"][BASE]["values"]]
+    markers = dict(zip(COLOURS, "Dx^osv", strict=True))
     with plots.style():
-        figure, axes = panels(1, len(keys), 3.1, 3.0)
-        for ax, key in zip(axes[0], keys, strict=True):
+        figure, axes = panels((len(keys) + 1) // 2, 2, 2.6)
+        for ax in axes.flat[len(keys) :]:
+            ax.axis("off")
+        for ax, key in zip(axes.flat, keys, strict=False):
             for name in numbers["rows"]["1"]:
                 values = np.array([numbers["rows"][str(n)][name]["values"][key] for n in lengths])  # [lengths, runs]
-                ax.plot(lengths, values.mean(1), "o-", markersize=4, color=COLOURS[name], label=name)
+                options = dict(marker=markers[name], markersize=5, label=name)
+                ax.plot(lengths, values.mean(1), color=COLOURS[name], **options)
                 ax.plot(lengths, values, ".", markersize=3, alpha=0.5, color=COLOURS[name])
             floor(ax, numbers["floors"], key, label=True)
             ax.set(xscale="log", xlabel="main model's training length / T", title=title(key))
-            ax.set_xticks(lengths, lengths)
-            ax.minorticks_off()
-        legend_below(figure, axes[0, 0], 4)
+            plain_ticks(ax.xaxis, lengths)
+        legend_below(figure)
     return figure
 
 

@@ -6,7 +6,6 @@ The twin of the 2D experiment `methods`. The guides are the shipped worse model,
 from collections.abc import Callable, Sequence
 from functools import cache
 
-import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from edm.evaluation.yardstick import Yardstick, yardstick
 from edm.guidance import guide, guide_scheduled, guide_segmented, noisier, stages, truncate, unconditional
 from edm.sampler import randn, sample, seeded, sigma_steps
 from edm.storage.rows import run_rows
+from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
 from toy2d import plots
 from toy2d.methods import Counted, Models
@@ -140,13 +140,25 @@ def compute(
 
 
 def draw(result: Result):
-    """Fréchet distance against recall, the reported strength of each method as a point."""
+    """A row for each method at the strength reported, the best distance above: Fréchet distance and recall."""
+    numbers = result.numbers
+    rows = sorted(numbers["rows"], key=lambda r: r["frechet_distance"])
+    marks = {"no guidance": plots.BLUE, "CFG": plots.ORANGE, "autoguidance": plots.GREEN}
+    titles = {"frechet_distance": "Fréchet distance, classifier features", "recall": "recall"}
     with plots.style():
-        figure, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
-        for r in result.numbers["rows"]:
-            ax.plot(r["recall"], r["frechet_distance"], "o", color=plots.BLUE, markersize=4)
-            text = f"{r['method']} {r['strength']:g}"
-            ax.annotate(text, (r["recall"], r["frechet_distance"]), (4, 3), textcoords="offset points", fontsize=7)
-        ax.axhline(result.numbers["floor"]["frechet_distance"], color=plots.GREY, linewidth=0.8, linestyle=":")
-        ax.set(xlabel="recall", ylabel="Fréchet distance, classifier features; dotted: real test images")
+        figure, axes = panels(1, 2, 0.9 + 0.26 * len(rows), sharey=True)
+        for ax, (key, title) in zip(axes[0], titles.items(), strict=True):
+            for y, r in enumerate(rows):
+                colour = marks.get(r["method"], plots.INK)
+                ax.plot(r[key], y, "o", color=colour, markersize=6 if r["method"] in marks else 4)
+            if key in numbers["floor"]:
+                ax.axvline(
+                    numbers["floor"][key], color=plots.GREY, linewidth=1, linestyle=":", label="real test images"
+                )
+            ax.set_title(title)
+            ax.grid(axis="y", color=plots.PALE, linewidth=0.6)
+            ax.set_axisbelow(True)
+        axes[0, 0].set_yticks(range(len(rows)), [f"{r['method']}, {r['strength']:g}" for r in rows])
+        axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+        legend_below(figure)
     return figure

@@ -7,14 +7,16 @@ import numpy as np
 from toy2d import plots
 
 COLOURS = (plots.GREEN, plots.ORANGE, plots.PURPLE, plots.SKY, plots.VERMILLION, plots.BLUE)
+STYLES = tuple(zip(COLOURS, "osv^DX", strict=True))  # a colour and a marker
 
 
 def curve(
     ax, x: Sequence[float], some: Sequence[Mapping], key: str, colour: str, label: str | None = None, **style
 ) -> None:
-    """Mean over training seeds as a line, each seed as a small dot."""
+    """Mean over training seeds as a line, each seed as a small dot. style: of the line."""
     values = np.array([p["values"][key] for p in some])  # [points, seeds]
-    ax.plot(x, values.mean(1), "o-", color=colour, markersize=4, linewidth=1.4, label=label, **style)
+    style = dict(marker="o", markersize=4, linewidth=1.5) | style
+    ax.plot(x, values.mean(1), color=colour, label=label, **style)
     for seed in values.T:
         ax.plot(x, seed, ".", color=colour, markersize=3, alpha=0.5)
 
@@ -24,7 +26,7 @@ def floor(ax, floors: Mapping[str, Sequence[Mapping]], key: str, label: bool = F
     for name, line, text in (("test", ":", "test images"), ("train", "--", "training images")):
         values = [row[key] for row in floors[name] if row.get(key) is not None]
         if values:
-            ax.axhline(np.mean(values), color=plots.GREY, linestyle=line, linewidth=0.9, label=text if label else None)
+            ax.axhline(np.mean(values), color=plots.GREY, linestyle=line, linewidth=1, label=text if label else None)
 
 
 def heat(ax, table: Sequence, rows: Sequence, columns: Sequence, low: bool = True) -> None:

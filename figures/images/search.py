@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from edm.evaluation.yardstick import THREE
 from edm.metrics import paired_difference
 from figures.engine.halving import successive_halving
-from figures.engine.plots import panels
+from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
 from figures.images import settings
 from figures.images.arms import arm, as_dict, from_dict
@@ -83,25 +83,26 @@ def draw(result: Result) -> plt.Figure:
     numbers = result.numbers
     few, more = map(str, numbers["counts"])
     with plots.style():
-        figure, axes = panels(1, 2, 4.6, 3.6)
+        figure, ((scores, fresh),) = panels(1, 2, 3.6)
         for seed, search, colour in zip(numbers["training_seeds"], numbers["searches"], COLOURS, strict=False):
             grid = search["scores"]["grid"]
-            axes[0, 0].plot(grid, search["scores"][few], ".", color=colour, alpha=0.6, label=f"training seed {seed}")
-            axes[0, 0].plot(grid, search["scores"][more], "o", color=colour, fillstyle="none", markersize=6)
+            scores.plot(grid, search["scores"][few], ".", color=colour, alpha=0.6, label=f"training seed {seed}")
+            scores.plot(grid, search["scores"][more], "o", color=colour, fillstyle="none", markersize=6)
             path = [np.mean(search["fresh"][kind]) for kind in ("none", "found", "grid_best")]
-            axes[0, 1].plot(range(3), path, "o-", color=colour)
-        axes[0, 0].set(
-            xlabel=f"Fréchet distance on {numbers['images_for_a_number']} images (grid)", ylabel="on the first images",
-            title=f"{numbers['candidates']} candidates: ● first {few} images, ○ first {more}", xscale="log", yscale="log",
-        )  # fmt: skip
-        for axis in (axes[0, 0].xaxis, axes[0, 0].yaxis):
+            fresh.plot(range(3), path, "o-", color=colour, markersize=5)
+        scores.plot([], [], ".", color=plots.INK, label=f"first {few} images, all {numbers['candidates']} candidates")
+        scores.plot(
+            [], [], "o", color=plots.INK, fillstyle="none", markersize=6, label=f"first {more} images, the best fifth"
+        )
+        title = f"Fréchet distance on {numbers['images_for_a_number']} images (grid)"
+        scores.set(xlabel=title, ylabel="Fréchet distance on the first images", xscale="log", yscale="log")
+        for axis in (scores.xaxis, scores.yaxis):
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())
-        axes[0, 0].legend(frameon=False, fontsize=8)
-        axes[0, 1].set_xticks(range(3), ["no guidance", "found by search", "best of grid"])
-        axes[0, 1].set(
-            ylabel="Fréchet distance, not seen when choosing", title=f"{numbers['times_fewer']:.1f} times fewer images",
-            ylim=(0, None)
-        )  # fmt: skip
+        scores.set_title("what a first look tells")
+        fresh.set_xticks(range(3), ["no guidance", "found by\nsearch", "best of\nthe grid"])
+        title = f"{numbers['times_fewer']:.1f} times fewer images"
+        fresh.set(ylabel="Fréchet distance, not seen when choosing", title=title, ylim=(0, None))
+        legend_below(figure, 3)
     return figure

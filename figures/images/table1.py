@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from edm.storage.atomic import write_atomic
 from figures.engine.plots import legend_below, panels
@@ -80,22 +81,22 @@ def draw(result: Result) -> plt.Figure:
     )
     keys = [key for key in wanted if key in rows[BASE]["values"]]
     with plots.style():
-        figure, axes = panels(1, len(keys), 2.3, 1.2 + 0.26 * len(names))
+        figure, axes = panels(1, len(keys), 1.3 + 0.26 * len(names), sharey=True)
         for ax, key in zip(axes[0], keys, strict=True):
             for i, name in enumerate(names):
                 values = rows[name]["values"][key]
                 guided = name not in (BASE, settings.STEPS, settings.TRUNCATION)
                 colour = plots.ORANGE if name.startswith("CFG") else plots.GREEN if guided else plots.BLUE
-                ax.plot(values, [i] * len(values), "o", markersize=3, color=colour, alpha=0.5)
-                ax.plot(np.mean(values), i, "|", markersize=14, markeredgewidth=2, color=colour)
+                ax.plot(values, [i] * len(values), "o", markersize=4, color=colour, alpha=0.5)
+                ax.plot(np.mean(values), i, "|", markersize=12, markeredgewidth=2.5, color=colour)
             _vertical(ax, floors, key)
-            ax.set(
-                title=title(key).replace(" distance to ", " distance\nto ").replace(", ", ",\n"),
-                yticks=range(len(names)),
-            )
-            ax.set_yticklabels(names if ax is axes[0, 0] else [])
-            ax.invert_yaxis()
-        legend_below(figure, axes[0, 0])
+            ax.set_title(title(key).replace(" distance to ", " distance\nto ").replace(", ", ",\n"))
+            ax.xaxis.set_major_locator(MaxNLocator(3))
+            ax.grid(axis="y", color=plots.PALE, linewidth=0.6)
+            ax.set_axisbelow(True)
+        axes[0, 0].set_yticks(range(len(names)), names)
+        axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+        legend_below(figure)
     return figure
 
 
@@ -104,8 +105,8 @@ def _vertical(ax, floors: Mapping, key: str) -> None:
     flat = plt.figure().subplots()
     floor(flat, floors, key, label=True)
     for line in flat.lines:
-        ax.axvline(line.get_ydata()[0], color=line.get_color(), linestyle=line.get_linestyle(), linewidth=0.9,
-                   label=line.get_label() if key == "frechet_distance" else None)  # fmt: skip
+        ax.axvline(line.get_ydata()[0], color=line.get_color(), linestyle=line.get_linestyle(), linewidth=1,
+                   label=line.get_label())  # fmt: skip
     plt.close(flat.figure)
 
 

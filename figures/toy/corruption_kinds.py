@@ -35,6 +35,14 @@ KINDS = {
     "fresh weights": Kind("weight noise, new in every call", lambda m, a, g: noisy_weights(m, a, g, fixed=False), 0.05, 0.10,
                           True, True),
 }  # fmt: skip
+MATRIX = ("noise", "dropout", "weights")  # those of which every pair is tried
+SHORT = {
+    "clean": "not corrupted",
+    "noise": "input noise",
+    "dropout": "dropout",
+    "weights": "weight noise",
+    "bits": "rounding",
+}
 
 
 def corrupted(kind: str, role: str, seed: int, noise_seed: int = 0):

@@ -6,7 +6,6 @@ Writes corruptions.md beside the picture.
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
@@ -17,8 +16,9 @@ from edm.storage.rows import run_rows
 from figures.engine import tables
 from figures.engine.result import Result
 from figures.engine.tables import difference_text, minus
-from figures.toy.corruption_kinds import CLEAN, KINDS, corrupted
-from toy2d import metrics, plots, pretrained
+from figures.toy import corruption_plots
+from figures.toy.corruption_kinds import CLEAN, KINDS, MATRIX, SHORT, corrupted
+from toy2d import metrics, pretrained
 from toy2d.fractal import fractal
 from toy2d.paired import draw_start, measure, run
 
@@ -35,28 +35,8 @@ KEYS = ("misplaced", "outliers_99", "branch_tv", "leaves_lost", "kl_q_p", "kl_p_
 LEVELS = (0.01, 0.03, 0.1, 0.3, 1.0)  # at which the errors of both models are compared
 DRAWS = 8  # of a fresh corruption, in each of two halves
 
-
-MATRIX = ("noise", "dropout", "weights")
 MATCHED = tuple((kind, kind) for kind in KINDS)
 MISMATCHED = tuple((main, weak) for main in ("clean", *MATRIX) for weak in MATRIX if main != weak)
-SHORT = {
-    "clean": "not corrupted",
-    "noise": "input noise",
-    "dropout": "dropout",
-    "weights": "weight noise",
-    "bits": "rounding",
-}
-COLOURS = (
-    plots.BLUE,
-    plots.ORANGE,
-    plots.GREEN,
-    plots.VERMILLION,
-    plots.INK,
-    plots.SKY,
-    plots.YELLOW,
-    plots.PURPLE,
-    plots.GREY,
-)
 
 
 def row(main: str, weak: str, weights: list[float], seed: int, noise_seed: int, n: int) -> dict:
@@ -195,103 +175,4 @@ def extras(result: Result, out: Path) -> None:
 
 
 def draw(result: Result):
-    """Above: against the weight, every pair of kinds, the errors' cosine. Below: before, corrupted, guided, for matched kinds."""
-    numbers = result.numbers
-    matched = [p for p in numbers["pairs"] if p["main"] == p["weak"]]
-    with plots.style():
-        figure = plt.figure(figsize=(13.0, 8.4), layout="constrained")
-        grid = figure.add_gridspec(2, 3)
-        draw_curves(figure.add_subplot(grid[0, 0]), numbers, matched)
-        draw_matrix(figure.add_subplot(grid[0, 1]), numbers)
-        draw_cosines(figure.add_subplot(grid[0, 2]), numbers, matched)
-        panels = {"misplaced": "misplaced mass", "outliers_99": "outliers", "branch_tv": "branch TV"}
-        first = None
-        for i, (key, title) in enumerate(panels.items()):
-            ax = first = (
-                figure.add_subplot(grid[1, i], sharey=first) if first is None else figure.add_subplot(grid[1, i])
-            )
-            draw_stages(ax, numbers, matched, key, title, labels=i == 0)
-        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    return figure
-
-
-def colour(kind: str) -> str:
-    return COLOURS[list(KINDS).index(kind)]
-
-
-def percent(axis) -> None:
-    axis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
-
-
-def draw_curves(ax, numbers: dict, matched: list[dict]) -> None:
-    """Misplaced mass against the weight, on the points on which weights are chosen; rings: the chosen weight."""
-    for p in matched:
-        w = [float(v) for v in p["curve"]]
-        y = [np.mean(p["curve"][v]["misplaced"]) for v in p["curve"]]
-        ax.plot(w, y, color=colour(p["main"]), linewidth=1.3, label=KINDS[p["main"]].title)
-        i = w.index(p["weight"])
-        ax.plot(w[i], y[i], "o", color=colour(p["main"]), markersize=6, markerfacecolor="white")
-    ax.axhline(numbers["floor"]["misplaced"], color=plots.GREY, linewidth=0.8, linestyle=":")
-    ax.set(xlabel="guidance weight w", title="misplaced mass, both corrupted alike", ylim=(0, 1.15))
-    ax.legend(frameon=False, fontsize=6.5)
-    percent(ax.yaxis)
-
-
-def draw_matrix(ax, numbers: dict) -> None:
-    """Change of misplaced mass at the chosen weight, main model's corruption down, the guide's across."""
-    rows = ["clean", *MATRIX]
-    values = np.full((len(rows), len(MATRIX)), np.nan)
-    for p in numbers["pairs"]:
-        if p["main"] in rows and p["weak"] in MATRIX:
-            i, j = rows.index(p["main"]), MATRIX.index(p["weak"])
-            d = p["gain"]["misplaced"]
-            values[i, j] = d["mean"]
-            sure = "" if p["weight"] == 1 or d["low"] * d["high"] > 0 else " ?"
-            text = (
-                "w = 1 best"
-                if p["weight"] == 1
-                else f"{100 * d['mean']:+.1f} %{sure}\nw = {p['weight']:g}".replace("-", "−")
-            )
-            ax.text(j, i, text, ha="center", va="center", fontsize=7.5)
-    ax.imshow(values, cmap="PuOr", vmin=-0.12, vmax=0.12)
-    ax.set_xticks(range(len(MATRIX)), [SHORT[k] for k in MATRIX], fontsize=7.5)
-    ax.set_yticks(range(len(rows)), [SHORT[k] for k in rows], fontsize=7.5)
-    ax.set(xlabel="corruption of the guide (more)", ylabel="corruption of the main model")
-    ax.set_title("change of misplaced mass (?: unsure at 95 %)")
-
-
-def draw_cosines(ax, numbers: dict, matched: list[dict]) -> None:
-    for p in matched:
-        cosine = np.array(p["errors"]["cosine"], float)
-        cosine[abs(cosine) > 1.05] = np.nan  # errors too small for what fluctuates: no value
-        ax.plot(
-            numbers["levels"],
-            cosine,
-            "o-",
-            markersize=3,
-            color=colour(p["main"]),
-            linewidth=1.3,
-        )
-    ax.axhline(0, color=plots.GREY, linewidth=0.6)
-    ax.set(xscale="log", xlabel="noise level σ", ylim=(-0.2, 1.05), title="do both err alike? cosine of mean errors")
-
-
-def draw_stages(ax, numbers: dict, matched: list[dict], key: str, title: str, labels: bool) -> None:
-    stages = {"clean": (plots.GREY, "before corruption"), "corrupted": (plots.VERMILLION, "corrupted"),
-              "guided": (plots.GREEN, "guided, at the chosen weight")}  # fmt: skip
-    for y, p in enumerate(matched[::-1]):
-        means = {stage: np.mean(p[stage][key]) for stage in stages}
-        ax.annotate("", (means["guided"], y), (means["corrupted"], y),
-                    arrowprops=dict(arrowstyle="->", color=plots.GREEN, linewidth=1, shrinkA=0, shrinkB=3))  # fmt: skip
-        for stage, (shade, text) in stages.items():
-            ax.plot(means[stage], y, "o", color=shade, markersize=5, label=None if y else text)
-            ax.scatter(p[stage][key], [y + 0.25] * len(p[stage][key]), s=3, color=shade, linewidths=0)
-    ax.axvline(numbers["floor"][key], color=plots.GREY, linewidth=0.8, linestyle=":", label="true samples (floor)")
-    ax.set_yticks(
-        range(len(matched)),
-        [KINDS[p["main"]].title for p in matched[::-1]] if labels else [""] * len(matched),
-        fontsize=8,
-    )
-    ax.set(title=title, xlim=(0, None))
-    if key != "branch_tv":
-        percent(ax.xaxis)
+    return corruption_plots.draw(result.numbers)

@@ -56,10 +56,11 @@ def density_map(denoiser: Denoiser, xy: torch.Tensor) -> np.ndarray:
 
 
 def draw(result: Result):
+    """Left column: the truth, and how q and the product differ. Then a column for each arm, q above the product."""
     a, numbers = result.arrays, result.numbers
-    axis = a["axis_x"], a["axis_y"]
+    axis, top = (a["axis_x"], a["axis_y"]), a["truth"].max()
     with plots.style():
-        figure, axes = plt.subplots(2, 4, figsize=(12.0, 6.6), layout="constrained")
+        figure, axes = plt.subplots(2, 4, figsize=(8.4, 4.9), layout="constrained")
         for ax in (*axes[0], *axes[1, 1:]):
             plots.window(ax, CENTRE, HALF_WIDTH)
         plots.density(axes[0, 0], *axis, a["truth"], span=SPAN)
@@ -67,16 +68,19 @@ def draw(result: Result):
         draw_gaps(axes[1, 0], a)
         for (upper, lower), arm in zip(axes.T[1:], ARMS, strict=True):
             for ax, name in ((upper, f"q_{arm}"), (lower, f"product_{arm}")):
-                plots.density(ax, *axis, a[name], span=SPAN, top=a["truth"].max())
-                plots.contours(ax, *axis, a["truth"], levels=[a["truth"].max() - 4.6], colour=plots.GREY, width=0.6)
+                tints = plots.density(ax, *axis, a[name], span=SPAN, top=top)
+                plots.contours(ax, *axis, a["truth"], levels=[top - 4.6], colour=plots.GREY, width=0.6)
             w, m = numbers["w"][arm], numbers["measured"][arm]
-            upper.set_title(f"density of the samples\n{plots.ARM_NAMES[arm]}" + (f", $w$ = {w:g}" if w != 1 else ""))
-            lower.set_title(
-                "density of the model, $p_1$" if w == 1 else f"the product, $p_1 (p_1 / p_0)^{{{w - 1:g}}}$"
-            )
+            upper.set_title(plots.ARM_NAMES[arm] + (f", $w$ = {w:g}" if w != 1 else ""))
+            lower.set_title("$p_1$" if w == 1 else f"$p_1 (p_1 / p_0)^{{{w - 1:g}}}$")
             quartiles = f"{m['q25']:+.1f} to {m['q75']:+.1f}".replace("-", "−")
-            density = "" if m["falls_outwards"] else "\nnot a density: it grows far from the data"
-            lower.set_xlabel(f"log q − log product: quartiles {quartiles}{density}", fontsize=8)
+            density = "" if m["falls_outwards"] else "\nno density: it grows outside"
+            lower.set_xlabel(f"quartiles of log q − log p:\n{quartiles} nats{density}", fontsize=8)
+        axes[0, 1].set_ylabel("density q of the samples")
+        axes[1, 1].set_ylabel("product p that guidance\nis named after")
+        bar = figure.colorbar(tints, ax=axes[:, 3], location="right", aspect=40, shrink=0.6, pad=0.03)
+        bar.set_ticks([-6, -4, -2, 0], labels=["−6", "−4", "−2", "0"])
+        bar.set_label("log density, from the truth's top, in nats", fontsize=8.5)
     return figure
 
 
@@ -86,6 +90,6 @@ def draw_gaps(ax, a: dict) -> None:
     for arm in ARMS:
         ax.hist(np.clip(a[f"gap_{arm}"], -SPAN, SPAN), edges, histtype="step", density=True, linewidth=1.2,
                 color=plots.ARM_COLOURS[arm], label=plots.ARM_NAMES[arm])  # fmt: skip
-    ax.set(title="do the samples come from the product?", yticks=[])
-    ax.set_xlabel("log q − log product, about its median (nats)\nall beyond ±6 in the outermost bins", fontsize=8)
-    ax.legend(frameon=False, fontsize=8)
+    ax.set(title="log q − log p of samples", yticks=[], xticks=[-6, -3, 0, 3, 6], ylim=(0, 1.5 * ax.get_ylim()[1]))
+    ax.set_xlabel("about its median, in nats;\nall beyond ±6 at the ends", fontsize=8)
+    ax.legend(frameon=False, fontsize=8, loc="upper center", borderpad=0)

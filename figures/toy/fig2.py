@@ -10,7 +10,7 @@ import torch
 from edm.denoiser import score
 from edm.guidance import guide
 from edm.sampler import sample, sigma_steps
-from figures.engine.plots import grid, image
+from figures.engine.plots import bar_below, grid, image
 from figures.engine.result import Result
 from toy2d import metrics, plots, pretrained
 from toy2d.fractal import fractal
@@ -19,6 +19,9 @@ from toy2d.paired import AUTOGUIDANCE_W, CFG_W, STEPS
 
 CENTRE, HALF_WIDTH, SIGMA_MID = (0.45, 1.22), 0.3, 0.03
 SPACING = 0.045  # between the starting points that are drawn
+ARROW, LONGEST = 0.06, 2.0  # how long an arrow of 1 / sigma is drawn, and the longest one, in units of 1 / sigma
+LEVELS = np.arange(-6, 6.1, 1)  # of the log ratio
+NEGLIGIBLE = 9.0  # nats below the maximum of the main model's density
 COST, NEEDS = "10 s", "the shipped 2D models"
 VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=2**14, pixels=40)
@@ -78,43 +81,57 @@ def measure(end: torch.Tensor, truth: GaussianMixture) -> dict[str, float]:
 
 
 def draw(result: Result):
+    """A row for each guide. All arrows have one scale, which a key shows; colour bars stand below the last row."""
     numbers, a = result.numbers, result.arrays
-    sigma = f"$\\sigma$ = {SIGMA_MID}"
     with plots.style():
-        figure, axes = plt.subplots(2, 5, figsize=(13.0, 5.7), layout="constrained")
+        figure, axes = plt.subplots(2, 5, figsize=(8.8, 4.55), layout="constrained")
+        letters, arrows = iter("abcdefghij"), {}
         for row, (base, arm) in zip(axes, (("none", "cfg"), ("exact", "autoguidance")), strict=True):
-            weak = {"cfg": "unconditional guide", "autoguidance": "smaller, less trained guide"}[arm]
-            for ax in row:
+            titles = (
+                {"none": "main model", "exact": "truth"}[base] + f", $\\sigma$ = {SIGMA_MID}",
+                {"cfg": "unconditional guide", "autoguidance": "weaker guide"}[arm],
+                "main / guide, its pull",
+                {"none": "no guidance", "exact": "true score"}[base],
+                f"{plots.ARM_NAMES[arm]}, $w$ = {numbers['w'][arm]:g}",
+            )
+            for ax, text in zip(row, titles, strict=True):
                 plots.window(ax, CENTRE, HALF_WIDTH)
+                ax.set_title(f"({next(letters)}) {text}")
             for ax, name in ((row[0], base), (row[1], arm)):
-                plots.density(ax, a["axis_x"], a["axis_y"], a[f"density_{name}"])
-                truth_contours(ax, numbers, a)
-                plots.arrows(ax, a["shown"], a[f"score_{name}"], length=0.05)
-            plots.ratio(ax := row[2], a["axis_x"], a["axis_y"], centred_ratio(a, arm), span=6)
-            truth_contours(ax, numbers, a)
-            plots.arrows(ax, a["shown"], a["score_none"] - a[f"score_{arm}"], length=0.05)
+                tints = plots.density(ax, a["axis_x"], a["axis_y"], a[f"density_{name}"])
+                truth_contours(ax, a)
+                arrows[name] = draw_arrows(ax, a, a[f"score_{name}"])
+            colours = plots.ratio(row[2], a["axis_x"], a["axis_y"], centred_ratio(a, arm), LEVELS)
+            truth_contours(row[2], a)
+            draw_arrows(row[2], a, a["score_none"] - a[f"score_{arm}"])
             for ax, name in ((row[3], base), (row[4], arm)):
                 plots.region(ax, a["axis_x"], a["axis_y"], a["true_density"], numbers["region_level"], plots.ORANGE)
                 plots.paths(ax, a[f"path_{name}"])
                 end = numbers["ends"][name]
-                ax.set_xlabel(
-                    f"outliers {end['outliers_99']:.1%} of {numbers['followed']}, mean log p {end['log_prob']:.2f}",
-                    fontsize=8,
-                )
-            row[0].set_title({"none": f"(a) main model, {sigma}", "exact": f"truth, {sigma}"}[base])
-            row[1].set_title(f"{'(b) ' if base == 'none' else ''}{weak}")
-            row[2].set_title(f"{'(c) ' if base == 'none' else ''}main / guide, and its pull")
-            row[3].set_title({"none": "(d) trajectories, no guidance", "exact": "trajectories, true score"}[base])
-            name = "(e) CFG" if arm == "cfg" else "autoguidance"
-            row[4].set_title(f"{name}, $w$ = {numbers['w'][arm]:g}")
+                log_prob = f"mean log p {end['log_prob']:.2f}".replace("-", "−")
+                ax.set_xlabel(f"outliers {end['outliers_99']:.1%}\n{log_prob}", fontsize=8.5)
+        text = f"1/σ in all panels, at most {LONGEST:g}/σ"
+        axes[0, 0].quiverkey(arrows["none"], 0.1, -0.12, ARROW, text, labelpos="E", fontproperties={"size": 8.5})
+        for ax in axes[1, :2]:
+            bar_below(ax, tints, "log density, from its top", [-6, -4, -2, 0])
+        bar_below(axes[1, 2], colours, "log ratio, nats", [-6, -3, 0, 3, 6])
     return figure
 
 
-def truth_contours(ax, numbers: dict, a: dict) -> None:
+def draw_arrows(ax, a: dict, vectors: np.ndarray):
+    """Vectors at the points shown, on one scale."""
+    return plots.arrows(ax, a["shown"], SIGMA_MID * vectors, unit=ARROW, longest=LONGEST)
+
+
+def truth_contours(ax, a: dict) -> None:
     plots.contours(ax, a["axis_x"], a["axis_y"], a["density_exact"], levels=[-3, -1, 1], colour=plots.GREY, width=0.6)
 
 
-def centred_ratio(a: dict, arm: str) -> np.ndarray:
-    """log(main / guide), zero in the middle of what the truth covers: both are known up to a constant only."""
+def centred_ratio(a: dict, arm: str) -> np.ma.MaskedArray:
+    """log(main / guide), zero in the middle of what the truth covers: both are known up to a constant only.
+
+    Masked where the main model has next to no samples.
+    """
     log_ratio = a["density_none"] - a[f"density_{arm}"]
-    return log_ratio - np.median(log_ratio[a["density_exact"] > -1])
+    shown = log_ratio - np.median(log_ratio[a["density_exact"] > -1])
+    return np.ma.masked_where(a["density_none"] < a["density_none"].max() - NEGLIGIBLE, shown)

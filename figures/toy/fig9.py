@@ -1,10 +1,9 @@
 """Figure 9 of the paper: what the two guides say at five noise levels. The ratio main / guide is what guidance climbs."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from figures.engine.plots import grid, image
+from figures.engine.plots import grid, image, panels
 from figures.engine.result import Result
 from figures.toy.fig1 import CENTRE, HALF_WIDTH
 from toy2d import plots, pretrained
@@ -12,6 +11,8 @@ from toy2d.fractal import fractal
 
 SIGMAS = (0.5, 0.25, 0.08, 0.03, 0.01)
 GUIDES = {"cfg": "uncond", "autoguidance": "guide"}
+LEVELS = (-6, -4, -2, -1, -0.3, 0.3, 1, 2, 4, 6)  # of the log ratio
+EDGE, NEGLIGIBLE = 4.6, 7.0  # nats below a density's maximum: where its outline is drawn, and where nothing is shown
 COST, NEEDS = "5 s", "the shipped 2D models"
 VERSION = 1  # raise it when rows or results change their meaning
 FAST = dict(n=128, pixels=24)
@@ -46,36 +47,45 @@ def net_pull(gradient: torch.Tensor, sigma: float) -> dict[str, float]:
 
 
 def draw(result: Result):
-    a, numbers = result.arrays, result.numbers
-    a = {k: v.astype("float32") for k, v in a.items()}
-    titles = (
-        "main model",
-        "CFG's guide (unconditional)",
-        "autoguidance's guide",
-        "main / CFG's guide",
-        "main / autoguidance's guide",
-    )
+    """A column for each noise level: the main model's density, and the log ratio to each guide."""
+    a, numbers = {k: v.astype("float32") for k, v in result.arrays.items()}, result.numbers
+    axis, sigmas = (a["axis_x"], a["axis_y"]), numbers["sigmas"]
+    titles = {"main": "main model", "cfg": "main / guide of CFG", "autoguidance": "main / guide\nof autoguidance"}
     with plots.style():
-        sigmas = numbers["sigmas"]
-        figure, axes = plt.subplots(
-            len(sigmas), 5, figsize=(12.0, 2.6 * len(sigmas)), layout="constrained", squeeze=False
-        )
-        for i, (row, sigma) in enumerate(zip(axes, sigmas, strict=True)):
-            for ax, name in zip(row, ("main", "cfg", "autoguidance"), strict=False):
-                plots.density(ax, a["axis_x"], a["axis_y"], a[f"density_{name}_{i}"])
-            for ax, name in zip(row[3:], GUIDES, strict=True):
-                log_ratio = a[f"density_main_{i}"] - a[f"density_{name}_{i}"]
-                inside = a[f"truth_{i}"] > a[f"truth_{i}"].max() - 4.6
-                plots.ratio(ax, a["axis_x"], a["axis_y"], log_ratio - np.median(log_ratio[inside]), span=6)
-                pull = numbers["net_pull"][name][i]
-                ax.set_xlabel(f"push {pull['rms']:.2f}/σ, one-sided {pull['one_sided']:.0%}", fontsize=8)
-            for ax in row:
-                level = a[f"truth_{i}"].max() - 4.6
-                plots.contours(
-                    ax, a["axis_x"], a["axis_y"], a[f"truth_{i}"], levels=[level], colour=plots.GREY, width=0.6
-                )
+        if len(sigmas) == 1:
+            figure, axes = panels(1, 3, 3.2)
+            axes = axes.T
+        else:
+            figure, axes = panels(3, len(sigmas), 2.05)
+        for i, (column, sigma) in enumerate(zip(axes.T, sigmas, strict=True)):
+            main = a[f"density_main_{i}"]
+            tints = plots.density(column[0], *axis, main)
+            column[0].set_title(f"σ = {sigma:g}")
+            for ax, arm in zip(column[1:], GUIDES, strict=True):
+                ax.set_facecolor(plots.PALE)  # where nothing is shown
+                colours = plots.ratio(ax, *axis, centred_ratio(a, arm, i), LEVELS)
+                pull = numbers["net_pull"][arm][i]
+                ax.set_xlabel(f"push {pull['rms']:.2f}/σ\none-sided {pull['one_sided']:.0%}", fontsize=8)
+            for ax in column:
+                level = [a[f"truth_{i}"].max() - EDGE]
+                plots.contours(ax, *axis, a[f"truth_{i}"], levels=level, colour=plots.INK, width=0.5)
                 plots.window(ax, CENTRE, HALF_WIDTH)
-            row[0].set_ylabel(f"σ = {sigma:g}")
-        for ax, text in zip(axes[0], titles, strict=True):
-            ax.set_title(text)
+        for ax, text in zip(axes[:, 0], titles.values(), strict=True):
+            ax.set_ylabel(text)
+        left = max(1, len(sigmas) // 2)
+        for some, shown, ticks, text in (
+            (axes[-1, :left], tints, (-6, -4, -2, 0), "log density, from its top"),
+            (axes[-1, left:] if len(sigmas) > 1 else axes[-1], colours, LEVELS, "log ratio, in nats"),
+        ):
+            bar = figure.colorbar(shown, ax=some, location="bottom", aspect=40, shrink=0.9, pad=0.04, spacing="uniform")
+            bar.set_ticks(ticks, labels=[f"{t:g}".replace("-", "−") for t in ticks])
+            bar.set_label(text, fontsize=8.5)
     return figure
+
+
+def centred_ratio(a: dict, arm: str, i: int) -> np.ma.MaskedArray:
+    """log(main / guide), 0 in the median over what the truth covers. Masked where neither truth nor main model has samples."""
+    main, truth = a[f"density_main_{i}"], a[f"truth_{i}"]
+    log_ratio = main - a[f"density_{arm}_{i}"]
+    shown = log_ratio - np.median(log_ratio[truth > truth.max() - EDGE])
+    return np.ma.masked_where((main < main.max() - NEGLIGIBLE) & (truth < truth.max() - NEGLIGIBLE), shown)

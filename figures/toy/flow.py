@@ -9,7 +9,7 @@ from matplotlib.animation import FuncAnimation, PillowWriter
 
 from edm.sampler import sample, sigma_steps
 from edm.storage.atomic import write_atomic
-from figures.engine.plots import grid, image
+from figures.engine.plots import grid, image, panels
 from figures.engine.result import Result
 from figures.toy.fig1 import CENTRE, HALF_WIDTH, caption, title
 from toy2d import metrics, plots, pretrained
@@ -17,7 +17,8 @@ from toy2d.fractal import fractal
 from toy2d.paired import AUTOGUIDANCE_W, CFG_W, SIGMA_MAX, STEPS, draw_start, paper_arms
 
 ARMS = ("none", "cfg", "autoguidance")
-HOLD = 12  # frames at the end
+HOLD = 16  # frames at the end
+GIF_DPI = 150
 COST, NEEDS = "15 s", "the shipped 2D models"
 VERSION = 2  # raise it when rows or results change their meaning
 FAST = dict(n=256, shown=64, pixels=40)
@@ -59,13 +60,13 @@ def draw(result: Result):
 
 
 def extras(result: Result, out: Path) -> None:
-    """Every frame, as NAME.gif."""
+    """Every frame, as NAME.gif. The numbers of the samples stand below when the samples are there, at the end."""
     figure, show = _panels(result)
     frames = [*range(len(result.numbers["sigmas"]))] + [len(result.numbers["sigmas"]) - 1] * HOLD
     movie = FuncAnimation(figure, show, frames=frames)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "flow.gif")
-        movie.save(path, writer=PillowWriter(fps=8), dpi=80)
+        movie.save(path, writer=PillowWriter(fps=8), dpi=GIF_DPI)
         write_atomic(out / "flow.gif", path.read_bytes())
     plt.close(figure)
 
@@ -73,21 +74,25 @@ def extras(result: Result, out: Path) -> None:
 def _panels(result: Result):
     numbers, a = result.numbers, result.arrays
     with plots.style():
-        figure, axes = plt.subplots(1, len(ARMS), figsize=(10.5, 4.2), layout="constrained")
+        figure, axes = panels(1, len(ARMS), 3.7)
         clouds = []
-        for ax, name in zip(axes, ARMS, strict=True):
+        for ax, name in zip(axes[0], ARMS, strict=True):
             log_prob = a["log_prob"].astype("float32")
             plots.region(ax, a["axis_x"], a["axis_y"], log_prob, numbers["region_level"], plots.ORANGE)
-            clouds.append(ax.scatter([], [], s=2, c=plots.BLUE, alpha=0.6, linewidths=0, rasterized=True))
+            options = dict(c=plots.BLUE, alpha=0.6, linewidths=0, rasterized=True, zorder=2)
+            clouds.append(ax.scatter([], [], s=5, **options))
             plots.window(ax, CENTRE, HALF_WIDTH)
             ax.set_title(title(name, numbers["w"]))
-            ax.set_xlabel(caption(numbers["measured"][name]), fontsize=8, linespacing=1.5)
-        figure.suptitle(" ")
+            ax.set_xlabel(caption(numbers["measured"][name]), fontsize=8.5, linespacing=1.4)
+        figure.suptitle("σ = 0.000", fontsize=10)
+        figure.canvas.draw()
+        figure.set_layout_engine("none")  # so that no panel moves from frame to frame
 
     def show(frame: int) -> list:
-        for cloud, name in zip(clouds, ARMS, strict=True):
+        for ax, cloud, name in zip(axes[0], clouds, ARMS, strict=True):
             cloud.set_offsets(np.asarray(a[f"path_{name}"][frame], dtype=float))
-        figure.suptitle(f"σ = {numbers['sigmas'][frame]:.3f}", fontsize=9)
+            ax.xaxis.label.set_visible(frame == len(numbers["sigmas"]) - 1)
+        figure.suptitle(f"noise level σ = {numbers['sigmas'][frame]:.3f}", fontsize=10)
         return clouds
 
     return figure, show

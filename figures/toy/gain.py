@@ -7,12 +7,10 @@ with gain = -softplus(r), and measured beside the shipped ones.
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-
 from edm.guidance import guide
 from edm.metrics import paired_difference
 from edm.storage.rows import run_rows
-from figures.engine.plots import panels
+from figures.engine.plots import legend_below, panels, percent
 from figures.engine.result import OUT, Result
 from figures.toy.robustness import KEYS, measured, model
 from toy2d import metrics, plots, pretrained
@@ -79,23 +77,26 @@ def compute(noise_seed=0, folder=pretrained.FOLDER, *, seeds=(0, 1, 2, 3), n=2**
 def draw(result: Result):
     """Numbers against the weight, a line for each training seed: shipped runs by the sign of their gain, and forced ones."""
     numbers = result.numbers
-    kinds = {
-        "shipped, gain < 0": plots.BLUE,
-        "shipped, gain > 0": plots.VERMILLION,
-        "gain forced negative": plots.GREEN,
+    styles = {
+        "shipped, gain < 0": (plots.BLUE, "o"),
+        "shipped, gain > 0": (plots.VERMILLION, "^"),
+        "gain forced negative": (plots.GREEN, "s"),
     }
     with plots.style():
-        figure, axes = panels(1, len(PANELS), height=2.9)
-        for ax, (key, title) in zip(axes[0], PANELS.items(), strict=True):
+        figure, axes = panels(2, 2, 2.7)
+        for ax, (key, title) in zip(axes.flat, PANELS.items(), strict=True):
             for gain, main in (("shipped", numbers["gains"]["shipped"]["main"]), ("negative", None)):
                 for i in range(len(numbers["seeds"])):
-                    kind = list(kinds)[2 if main is None else int(main[i] > 0)]
+                    kind = list(styles)[2 if main is None else int(main[i] > 0)]
+                    colour, marker = styles[kind]
                     y = [numbers["runs"][gain][f"{w:g}"][key][i] for w in numbers["weights"]]
-                    ax.plot(numbers["weights"], y, "o-", color=kinds[kind], markersize=3, linewidth=1.1, label=kind)
-            ax.axhline(numbers["floor"][key], color=plots.GREY, linestyle=":", linewidth=0.8, label="true samples")
-            ax.set(title=title, xlabel="autoguidance weight w", xticks=numbers["weights"])
+                    ax.plot(numbers["weights"], y, marker=marker, color=colour, markersize=4, linewidth=1.2, label=kind)
+            ax.axhline(numbers["floor"][key], color=plots.GREY, linestyle=":", linewidth=1, label="true samples")
+            ax.set(title=title, xticks=numbers["weights"])
             if key in ("outliers_99", "diverged"):
-                ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
-        handles = dict(zip(*axes[0, 0].get_legend_handles_labels()[::-1], strict=True))  # one of each label
-        figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+                percent(ax.yaxis)
+        for ax in axes[1]:
+            ax.set_xlabel("autoguidance weight w")
+        axes[0, 0].set_ylim(0, None)
+        legend_below(figure)
     return figure

@@ -11,7 +11,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from safetensors import safe_open
@@ -21,6 +20,7 @@ from edm.guidance import guide
 from edm.metrics import paired_difference
 from edm.storage.atomic import write_atomic
 from edm.storage.rows import Store, run_rows
+from figures.engine.plots import legend_below, panels, plain_ticks
 from figures.engine.result import OUT, Result
 from toy2d import metrics, plots, pretrained
 from toy2d.fractal import fractal
@@ -159,45 +159,35 @@ def cell(numbers: dict, hidden: int, length: int, ema: float) -> dict:
 
 
 def draw(result: Result):
-    """A map for each average: change of the outliers at the best weight within the budget. Right: the same against length."""
+    """A panel for each average, a line for each width: change of the outliers against the guide's training length."""
     numbers = result.numbers
-    hidden, lengths, emas = numbers["hidden"], numbers["lengths"], numbers["emas"]
-    parts = [f"T/{max(lengths) // t}" if t < max(lengths) else "T" for t in lengths]
+    emas, none = numbers["emas"], np.mean(numbers["none"]["outliers_99"])
     with plots.style():
-        figure, axes = plt.subplots(1, len(emas) + 1, figsize=(4.0 * len(emas) + 4.0, 3.4), layout="constrained")
-        for ax, ema in zip(axes, emas, strict=False):
-            cells = [[cell(numbers, h, t, ema) for t in lengths] for h in hidden]
-            change = np.array([[c["change"]["outliers_99"]["mean"] for c in line] for line in cells])
-            image = ax.imshow(100 * change, cmap="PuOr", vmin=-5, vmax=5, origin="lower", aspect="auto")
-            for i, line in enumerate(cells):
-                for j, c in enumerate(line):
-                    d = c["change"]["outliers_99"]
-                    star = "*" if d["high"] < 0 else ""
-                    text = "w = 1" if c["w"] == 1 else f"{100 * d['mean']:+.1f}{star}\nw = {c['w']:g}"
-                    ax.text(j, i, text.replace("-", "−"), ha="center", va="center", fontsize=7)
-            ax.set_xticks(range(len(lengths)), parts)
-            ax.set_yticks(range(len(hidden)), hidden)
-            ax.set(title=f"EMA width of the guide {ema:g}", xlabel="training length of the guide")
-            ax.spines[:].set_visible(False)
-        axes[0].set_ylabel("width of the guide (main: 64)")
-        figure.colorbar(image, ax=axes[:-1], label="change of outliers, points", shrink=0.9)
-        draw_lengths(axes[-1], numbers, parts)
+        figure, axes = panels(1, len(emas), 3.6, sharey=True)
+        for ax, ema in zip(axes[0], emas, strict=True):
+            draw_lengths(ax, numbers, ema)
+            ax.set(title=f"EMA width of the guide: {ema:g}", xlabel="training length of the guide")
+        axes[0, 0].set_ylabel("change of outliers, in points")
+        legend_below(figure, 5)
+        floor = 100 * (numbers["floor"]["outliers_99"] - none)
+        text = f"No guidance leaves {none:.1%} outliers; true samples would change that by {floor:.1f} points."
+        figure.suptitle(text.replace("-", "−"), fontsize=9)
     return figure
 
 
-def draw_lengths(ax, numbers: dict, parts: list[str]) -> None:
-    """Change of the outliers against the length of training, a line a width, at the first average; bars: 95 % intervals."""
+def draw_lengths(ax, numbers: dict, ema: float) -> None:
+    """Change of the outliers at the best weight within the budget, and its 95 % interval. Hollow: no weight above 1 is better."""
     lengths, x = numbers["lengths"], np.arange(len(numbers["lengths"]))
-    colours = (plots.VERMILLION, plots.GREEN, plots.SKY, plots.PURPLE)
-    for i, (h, colour) in enumerate(zip(numbers["hidden"], colours, strict=False)):
-        d = [cell(numbers, h, t, numbers["emas"][0])["change"]["outliers_99"] for t in lengths]
-        at = x + 0.12 * (i - 1)
-        ax.plot(at, [v["mean"] for v in d], "o-", color=colour, markersize=3, linewidth=1.2, label=f"width {h}")
-        ax.vlines(at, [v["low"] for v in d], [v["high"] for v in d], color=colour, linewidth=0.8)
-    ax.axhline(0, color=plots.BLUE, linewidth=0.8, linestyle="--", label="no guidance")
-    gap = numbers["floor"]["outliers_99"] - np.mean(numbers["none"]["outliers_99"])
-    title = f"EMA {numbers['emas'][0]:g}; true samples would be at {100 * gap:+.1f}".replace("-", "−")
-    ax.set(xlabel="training length of the guide", title=title)
-    ax.set_xticks(x, parts)
-    ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
-    ax.legend(frameon=False, fontsize=7)
+    styles = ((plots.VERMILLION, "o"), (plots.GREEN, "s"), (plots.SKY, "^"), (plots.PURPLE, "v"))
+    for i, (h, (colour, marker)) in enumerate(zip(numbers["hidden"], styles, strict=False)):
+        cells = [cell(numbers, h, t, ema) for t in lengths]
+        d = [c["change"]["outliers_99"] for c in cells]
+        at = x + 0.16 * (i - (len(numbers["hidden"]) - 1) / 2)
+        mean, low, high = (100 * np.array([v[k] for v in d]) for k in ("mean", "low", "high"))
+        ax.plot(at, mean, color=colour, marker=marker, markersize=4, linewidth=1.5, label=f"width {h}")
+        ax.vlines(at, low, high, color=colour, linewidth=0.9, alpha=0.7)
+        off = [c["w"] == 1 for c in cells]
+        ax.plot(at[off], mean[off], marker, color=colour, markerfacecolor="white", markersize=5)
+    ax.plot([], [], "o", color=plots.INK, markerfacecolor="white", markersize=5, label="best is w = 1")
+    ax.axhline(0, color=plots.BLUE, linewidth=1, linestyle="--", label="no guidance")
+    plain_ticks(ax.xaxis, x, [f"T/{max(lengths) // t}" if t < max(lengths) else "T" for t in lengths])

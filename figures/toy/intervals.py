@@ -3,12 +3,12 @@
 The halves are apart, but the grid itself is not blind: `seeds` had shown on all training seeds that guidance helps at low noise.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from edm.guidance import guide
 from edm.metrics import paired_difference
 from edm.storage.rows import Store, run_rows
+from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
 from toy2d import metrics, plots, pretrained
 from toy2d.paired import draw_start, measure, run
@@ -64,34 +64,42 @@ def compute(
 
 
 def draw(result: Result):
-    """Change of the misplaced mass, in points, over interval and weight; * its 95 % interval over all seeds lies below zero."""
+    """Change of the misplaced mass against the weight, with 95 % intervals: a panel for each guide and lower end of the levels."""
     numbers = result.numbers
-    intervals, weights = numbers["intervals"], numbers["weights"]
+    lows = sorted({i[0] for i in numbers["intervals"]})
     with plots.style():
-        figure, axes = plt.subplots(
-            1, len(KINDS), figsize=(11.0, 0.34 * len(intervals) + 1.6), layout="constrained", sharey=True
-        )
-        for ax, (kind, title) in zip(axes, KINDS.items(), strict=True):
-            found = {(tuple(c["interval"]), c["w"]): c for c in numbers["cells"] if c["kind"] == kind}
-            cells = [[found[tuple(i), w] for w in weights] for i in intervals]
-            change = np.array([[c["all"]["misplaced"]["mean"] for c in line] for line in cells])
-            image = ax.imshow(100 * change, cmap="PuOr", vmin=-5, vmax=5, aspect="auto")
-            for y, line in enumerate(cells):
-                for x, c in enumerate(line):
-                    star = "*" if c["all"]["misplaced"]["high"] < 0 else ""
-                    text = f"{100 * c['all']['misplaced']['mean']:+.1f}{star} ({100 * c['all']['outliers_99']['mean']:+.1f})"
-                    ax.text(x, y, text.replace("-", "−"), ha="center", va="center", fontsize=7)
+        figure, axes = panels(len(KINDS), len(lows), 2.7, sharex=True, sharey=True)
+        for row, (kind, title) in zip(axes, KINDS.items(), strict=True):
+            for ax, low in zip(row, lows, strict=True):
+                draw_lines(ax, numbers, kind, low)
+                ax.set_title(f"{title}, " + (f"{low:g} < σ ≤ upper end" if low else "σ ≤ upper end"))
             best = numbers["best"][kind]
-            chosen = f"{best['interval'][0]:g} < σ ≤ {best['interval'][1]:g}, w = {best['w']:g}"
-            mean, low, high = (f"{100 * best['reported']['misplaced'][k]:+.1f}" for k in ("mean", "low", "high"))
-            ax.set_xticks(range(len(weights)), [f"{w:g}" for w in weights])
-            ax.set_yticks(range(len(intervals)), [f"{lo:g} < σ ≤ {hi:g}" for lo, hi in intervals])
-            ax.set(title=title)
-            note = f"chosen on half of the seeds: {chosen};\non the others {mean} ({low}, {high}) points"
-            ax.set_xlabel("guidance weight w\n" + note.replace("-", "−"))
-            ax.spines[:].set_visible(False)
-        figure.colorbar(image, ax=axes, label="change of misplaced mass, points", shrink=0.9)
+            chosen = "chosen on half of the seeds: {:g} < σ ≤ {:g}, w = {:g}".format(*best["interval"], best["w"])
+            mean, least, most = (f"{100 * best['reported']['misplaced'][k]:+.1f}" for k in ("mean", "low", "high"))
+            note = f"{chosen}\non the other half: {mean} ({least}, {most}) points".replace("-", "−")
+            row[0].text(0.02, 0.98, note, transform=row[0].transAxes, va="top", fontsize=8)
+            row[0].set_ylabel("change of misplaced\nmass, in points")
+        for ax in axes[-1]:
+            ax.set_xlabel("guidance weight w")
+        legend_below(figure, 5)
         none, floor = np.mean(numbers["none"]["misplaced"]), numbers["floor"]["misplaced"]
-        title = f"without guidance {none:.1%}, true samples {floor:.1%}"
-        figure.suptitle(f"change of misplaced mass (and of outliers), points; {title}", fontsize=9)
+        figure.suptitle(f"No guidance misplaces {none:.1%} of the mass, true samples {floor:.1%}.", fontsize=9)
     return figure
+
+
+def draw_lines(ax, numbers: dict, kind: str, low: float) -> None:
+    """A line for each upper end of the interval, from no guidance at w = 1 on."""
+    uppers = [hi for lo, hi in numbers["intervals"] if lo == low]
+    styles = ((plots.BLUE, "o"), (plots.SKY, "s"), (plots.GREEN, "^"), (plots.ORANGE, "v"), (plots.VERMILLION, "D"))
+    for i, (high, (colour, marker)) in enumerate(zip(uppers, styles, strict=False)):
+        cells = [c for c in numbers["cells"] if c["kind"] == kind and tuple(c["interval"]) == (low, high)]
+        d = [c["all"]["misplaced"] for c in cells]
+        w = np.array([c["w"] for c in cells]) + 0.02 * (i - (len(uppers) - 1) / 2)
+        mean, least, most = (100 * np.array([v[k] for v in d]) for k in ("mean", "low", "high"))
+        ax.plot(
+            [1, *w], [0, *mean], color=colour, marker=marker, markersize=4, linewidth=1.5, label=f"upper end {high:g}"
+        )
+        ax.vlines(w, least, most, color=colour, linewidth=0.9, alpha=0.7)
+    ax.axhline(0, color=plots.GREY, linewidth=0.8, linestyle="--", label="no guidance")
+    ax.set_xticks([1.0, *numbers["weights"]])
+    ax.margins(y=0.3)

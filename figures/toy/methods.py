@@ -7,16 +7,16 @@ models stand exact ones: what does a method do when there is no error to repair?
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from edm.storage.atomic import write_atomic
 from edm.storage.rows import run_rows
 from figures.engine import tables
-from figures.engine.result import Result
+from figures.engine.result import Result, save_picture
 from figures.engine.verdicts import HOLDS, NOT, OPEN, both, falls
-from figures.toy.contestants import AS_GOOD, KINDS, METHODS, NO_HELP, PAPERS, UNGUIDED, taking_part
-from toy2d import contest, plots, pretrained
+from figures.toy import methods_plots
+from figures.toy.contestants import AS_GOOD, METHODS, NO_HELP, PAPERS, UNGUIDED, taking_part
+from toy2d import contest, pretrained
 from toy2d.contest import BUDGET, KEYS
 from toy2d.methods import exact, play, trained
 
@@ -182,43 +182,10 @@ def whole_text(numbers: dict) -> str:
 
 
 def extras(result: Result, out: Path) -> None:
-    """The tables and claims, as a file of their own."""
+    """The tables and claims, and the picture of the exact models, as files of their own."""
     write_atomic(out / "methods.md", whole_text(result.numbers))
+    save_picture("methods-exact", methods_plots.draw(result.numbers, "exact"), out)
 
 
 def draw(result: Result):
-    """Outliers against branch TV, a line a method along its strengths; above trained models, below exact ones."""
-    numbers = result.numbers
-    colours = (plots.VERMILLION, plots.SKY, plots.PURPLE, plots.BLUE, plots.YELLOW, plots.GREY, "#8C564B", "#7F9F2F")
-    with plots.style():
-        figure, axes = plt.subplots(2, len(KINDS), figsize=(3.4 * len(KINDS), 9.4), layout="constrained", squeeze=False)
-        for line, (world, title) in zip(axes, TITLES.items(), strict=True):
-            found = numbers["worlds"][world]["methods"]
-            for ax, kind in zip(line, KINDS, strict=True):
-                some = [name for name in found if PAPERS[name].kind == kind]
-                ax.set_visible(bool(some))
-                for name, colour in (("autoguidance", plots.GREEN), ("CFG", plots.ORANGE)):
-                    draw_line(ax, found, name, colour, width=2.4)
-                for name, colour in zip(some, colours, strict=False):
-                    draw_line(ax, found, name, colour)
-                at = [np.mean(found["no guidance"]["curve"][key]) for key in ("branch_tv", "outliers")]
-                ax.plot(*at, "D", color=plots.INK, markersize=5, label="no guidance")
-                floor = numbers["worlds"][world]["floor"]
-                ax.plot(
-                    floor["branch_tv"], floor["outliers"], "*", color=plots.INK, markersize=10, label="true samples"
-                )
-                ax.axvline(numbers["worlds"][world]["limit"], color=plots.GREY, linewidth=0.8, linestyle=":")
-                ax.set(title=f"{title.split(' (')[0]}, {kind}", xlabel="branch TV", ylabel="outliers")
-                top, step = (0.2, 0.05) if world == "trained" else (0.03, 0.01)
-                ax.set(xlim=(0, 0.5), ylim=(0, top), yticks=np.arange(0, top + step / 2, step))
-                ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
-                ax.legend(frameon=False, fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.45, -0.16))
-    return figure
-
-
-def draw_line(ax, found: dict, name: str, colour: str, width: float = 1.2) -> None:
-    """The mean over seeds of each strength; a ring marks the strength that was chosen."""
-    x, y = (np.mean(found[name]["curve"][key], axis=1) for key in ("branch_tv", "outliers"))
-    ax.plot(x, y, "o-", color=colour, markersize=3, linewidth=width, label=name)
-    i = found[name]["strengths"].index(found[name]["strength"])
-    ax.plot(x[i], y[i], "o", markersize=8, markerfacecolor="none", markeredgecolor=colour)
+    return methods_plots.draw(result.numbers, "trained")

@@ -8,7 +8,6 @@ are from it, and needs no normaliser. The product is a density only where its lo
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from edm.metrics import paired_difference
 from edm.sampler import sample
 from edm.storage.atomic import write_atomic
 from edm.storage.rows import run_rows
+from figures.engine.plots import panels
 from figures.engine.result import Result
 from figures.engine.tables import markdown
 from toy2d import metrics, plots, pretrained
@@ -125,8 +125,8 @@ def draw(result: Result):
     """A bar for each training seed: the quartiles of the gap about its median. Hollow where the product is no density."""
     numbers = result.numbers
     with plots.style():
-        figure, axes = plt.subplots(1, len(ARMS), figsize=(10.5, 3.0), layout="constrained", sharey=True)
-        for ax, arm in zip(axes, ARMS, strict=True):
+        figure, axes = panels(1, len(ARMS), 3.2, sharey=True)
+        for ax, arm in zip(axes[0], ARMS, strict=True):
             run, colour = numbers["runs"][arm], plots.ARM_COLOURS[ARMS[arm][0]]
             low, high = np.array(run["q25"]), np.array(run["q75"])
             for i, falls in enumerate(run["falls_outwards"]):
@@ -135,10 +135,10 @@ def draw(result: Result):
             ax.set_xticks(range(len(numbers["seeds"])), numbers["seeds"])
             ax.set(title=label(arm), xlabel="training seed")
         reach = [edge for run in numbers["runs"].values() for key in ("q25", "q75") for edge in run[key]]
-        axes[0].set_ylim(1.1 * min(reach), 1.1 * max(reach))
-        axes[0].set_ylabel("log q − log product,\nquartiles about the median (nats)")
-        figure.suptitle(
-            "Short bars: the samples come from the product. Tall bars: they do not. Hollow: the product is no density.",
-            fontsize=9,
+        axes[0, 0].set_ylim(1.1 * min(reach), 1.1 * max(reach))
+        axes[0, 0].set_ylabel("log q − log product of the samples:\nquartiles about the median, in nats")
+        text = (
+            "Short bars: the samples come from the product. Tall bars: they do not. Hollow: the product is no density."
         )
+        figure.suptitle(text, fontsize=9)
     return figure

@@ -1,10 +1,10 @@
 """Figures 2 and 9 in numbers, over training seeds: what becomes of samples from sigma = 0.03, and where the guides push."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from edm.metrics import paired_difference
 from edm.storage.rows import run_rows
+from figures.engine.plots import panels, percent, plain_ticks
 from figures.engine.result import Result
 from figures.toy import fig2, fig9
 from toy2d import plots, pretrained
@@ -43,31 +43,23 @@ def draw(result: Result):
     """Left: outliers among the samples, a line a seed. Right: how one-sided the push of each guide is, against the noise level."""
     numbers = result.numbers
     with plots.style():
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.2), layout="constrained")
+        figure, ((left, right),) = panels(1, 2, 3.3)
         values = np.array([numbers["outliers"][arm] for arm in ARMS])  # [arms, seeds]
         left.plot(values, color=plots.PALE, linewidth=1)
         for i, arm in enumerate(ARMS):
-            left.scatter([i] * values.shape[1], values[i], s=10, color=plots.ARM_COLOURS[arm], zorder=3)
-            left.plot([i - 0.2, i + 0.2], [values[i].mean()] * 2, color=plots.ARM_COLOURS[arm], linewidth=2)
-        left.set_xticks(
-            range(len(ARMS)), ["true score", "no guidance", "CFG, w = 4", "autoguidance, w = 3"], fontsize=8
-        )
-        left.set(title="outliers among samples from σ = 0.03, Figure 2's window", ylim=(0, None))
-        left.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
+            left.scatter([i] * values.shape[1], values[i], s=14, color=plots.ARM_COLOURS[arm], zorder=3)
+            left.plot([i - 0.2, i + 0.2], [values[i].mean()] * 2, color=plots.ARM_COLOURS[arm], linewidth=2.5)
+        names = ["true\nscore", "no\nguidance", "CFG,\nw = 4", "autoguidance,\nw = 3"]
+        left.set_xticks(range(len(ARMS)), names, fontsize=8.5)
+        left.set(title="outliers of samples from σ = 0.03 on (Figure 2)", ylim=(0, None))
+        percent(left.yaxis)
         for arm, lines in numbers["one_sided"].items():
             lines, colour = np.array(lines), plots.ARM_COLOURS[arm]  # [seeds, sigmas]
-            right.plot(numbers["sigmas"], lines.T, color=colour, linewidth=0.5, alpha=0.6)
-            right.plot(
-                numbers["sigmas"],
-                lines.mean(0),
-                "o-",
-                color=colour,
-                linewidth=2,
-                markersize=3,
-                label=plots.ARM_NAMES[arm],
-            )
-        right.set(
-            xscale="log", xlabel="noise level σ", ylim=(0, 1), title="how one-sided the guide's push is (Figure 9)"
-        )
-        right.legend(frameon=False, fontsize=8)
+            right.plot(numbers["sigmas"], lines.T, color=colour, linewidth=0.6, alpha=0.6)
+            options = dict(linewidth=2, markersize=4, label=plots.ARM_NAMES[arm])
+            right.plot(numbers["sigmas"], lines.mean(0), "o-", color=colour, **options)
+        right.set(xscale="log", xlabel="noise level σ", ylim=(0, 1), title="how one-sided a guide pushes (Figure 9)")
+        plain_ticks(right.xaxis, sorted(numbers["sigmas"]))
+        percent(right.yaxis)
+        right.legend(frameon=False, fontsize=8.5)
     return figure

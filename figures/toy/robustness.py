@@ -17,6 +17,7 @@ from edm.sampler import sample, sigma_steps
 from edm.storage.atomic import write_atomic
 from edm.storage.rows import run_rows
 from figures.engine import tables
+from figures.engine.plots import WIDTH, percent, plain_ticks
 from figures.engine.result import OUT, Result
 from figures.engine.tables import difference_text
 from toy2d import metrics, plots, pretrained
@@ -180,36 +181,38 @@ def extras(result: Result, out: Path) -> None:
 
 
 def draw(result: Result):
-    """Left: each setting without guidance and at w = 2 and 3. Right: denoising against exact score matching; runaway paths."""
+    """Above: each setting without guidance and at w = 2 and 3. Below: denoising against exact score matching; runaway paths."""
     numbers = result.numbers
     with plots.style():
-        figure = plt.figure(figsize=(11.5, 5.6), layout="constrained")
-        grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 0.9])
-        left = figure.add_subplot(grid[:, 0])
-        draw_settings(left, numbers, "outliers_99", "outliers")
-        left.xaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
-        middle = figure.add_subplot(grid[:, 1], sharey=left)
-        draw_settings(middle, numbers, "branch_tv", "branch TV")
-        middle.tick_params(labelleft=False)
-        draw_errors(figure.add_subplot(grid[0, 2]), numbers)
-        draw_starts(figure.add_subplot(grid[1, 2]), numbers)
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=4, frameon=False, fontsize=8)
+        figure = plt.figure(figsize=(WIDTH, 8.2), layout="constrained")
+        upper, lower = figure.subfigures(2, 1, height_ratios=(5, 3))
+        for ax, (key, title) in zip(
+            upper.subplots(1, 2, sharey=True), (("outliers_99", "outliers"), ("branch_tv", "branch TV")), strict=True
+        ):
+            draw_settings(ax, numbers, key)
+            ax.set_title(title)
+        percent(upper.axes[0].xaxis)
+        handles = upper.axes[0].get_legend_handles_labels()
+        upper.legend(*handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+        errors, starts = lower.subplots(1, 2)
+        draw_errors(errors, numbers)
+        draw_starts(starts, numbers)
     return figure
 
 
-def draw_settings(ax, numbers: dict, key: str, title: str) -> None:
-    names = list(numbers["settings"])[::-1]
-    styles = {"1": (plots.BLUE, "no guidance"), "2": (plots.GREEN, "autoguidance w = 2"), "3": (plots.ORANGE, "w = 3")}
-    for y, name in enumerate(names):
-        arms = numbers["settings"][name]["arms"]
-        means = [np.mean(arms[w][key]) for w in styles]
-        ax.plot(means, [y] * 3, color=plots.PALE, linewidth=3, zorder=0)
-        for mean, (w, (colour, text)) in zip(means, styles.items(), strict=True):
-            ax.plot(mean, y, "o", color=colour, markersize=5, label=None if y else text)
-            ax.scatter(arms[w][key], [y + 0.25] * len(arms[w][key]), s=3, color=colour, linewidths=0)
-    ax.axvline(numbers["floor"][key], color=plots.GREY, linewidth=0.8, linestyle=":", label="true samples")
-    ax.set_yticks(range(len(names)), names, fontsize=8)
-    ax.set(title=title, xlim=(0, None))
+def draw_settings(ax, numbers: dict, key: str) -> None:
+    """A row for each setting. Large: means over training seeds. Small, below them: the seeds."""
+    styles = {"1": (plots.BLUE, "D", "no guidance"), "2": (plots.GREEN, "o", "autoguidance, w = 2"),
+              "3": (plots.ORANGE, "^", "autoguidance, w = 3")}  # fmt: skip
+    for y, setting in enumerate(numbers["settings"].values()):
+        arms = setting["arms"]
+        ax.plot([np.mean(arms[w][key]) for w in styles], [y] * len(styles), color=plots.PALE, linewidth=4, zorder=0)
+        for w, (colour, marker, text) in styles.items():
+            ax.plot(np.mean(arms[w][key]), y, marker, color=colour, markersize=5, label=None if y else text)
+            ax.scatter(arms[w][key], [y + 0.3] * len(arms[w][key]), s=5, color=colour, alpha=0.6, linewidths=0)
+    ax.axvline(numbers["floor"][key], color=plots.GREY, linewidth=1, linestyle=":", label="true samples")
+    ax.set_yticks(range(len(numbers["settings"])), numbers["settings"])
+    ax.set(xlim=(0, None), ylim=(len(numbers["settings"]) - 0.4, -0.6))
 
 
 def draw_errors(ax, numbers: dict) -> None:
@@ -217,20 +220,25 @@ def draw_errors(ax, numbers: dict) -> None:
         if name in numbers["settings"]:
             lines = np.array(numbers["settings"][name]["error"])  # [seeds, sigmas]
             ax.plot(numbers["sigmas"], lines.T, color=colour, linewidth=0.5, alpha=0.6)
-            ax.plot(numbers["sigmas"], np.exp(np.log(lines).mean(0)), color=colour, linewidth=1.8,
-                    label="exact score" if name == "baseline" else name)  # fmt: skip
+            ax.plot(numbers["sigmas"], np.exp(np.log(lines).mean(0)), color=colour, linewidth=2,
+                    label="exact score as target" if name == "baseline" else name)  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="noise level σ", title="score error of the main model")
+    plain_ticks(ax.xaxis, numbers["sigmas"])
     ax.legend(frameon=False, fontsize=8)
 
 
 def draw_starts(ax, numbers: dict) -> None:
+    """Share of samples that fly off, a dot a training seed and their mean, by the noise level at which sampling starts."""
     levels = list(numbers["starts"])
-    for w, colour in (("1", plots.BLUE), (f"{AUTOGUIDANCE_W:g}", plots.ORANGE)):
+    styles = {"1": (plots.BLUE, -0.1, "no guidance"),
+              f"{AUTOGUIDANCE_W:g}": (plots.ORANGE, 0.1, f"autoguidance, w = {AUTOGUIDANCE_W:g}")}  # fmt: skip
+    for w, (colour, shift, text) in styles.items():
         for i, level in enumerate(levels):
             values = np.array(numbers["starts"][level]["arms"][w]["diverged"])
-            shift = -0.08 if w == "1" else 0.08
-            ax.scatter([i + shift] * len(values), values, s=8, color=colour, alpha=0.6, linewidths=0)
-            ax.plot([i + shift - 0.12, i + shift + 0.12], [values.mean()] * 2, color=colour, linewidth=1.5)
+            ax.scatter([i + shift] * len(values), values, s=12, color=colour, alpha=0.6, linewidths=0)
+            ax.plot([i + shift - 0.12, i + shift + 0.12], [values.mean()] * 2, color=colour, linewidth=2,
+                    label=None if i else text)  # fmt: skip
     ax.set_xticks(range(len(levels)), [f"σ = {level}" for level in levels])
-    ax.set(title="flown off, by starting level (shipped)", xlim=(-0.5, len(levels) - 0.5))
-    ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=1))
+    ax.set(title="flown off, by starting level (shipped models)", xlim=(-0.5, len(levels) - 0.5))
+    ax.legend(frameon=False, fontsize=8)
+    percent(ax.yaxis)

@@ -7,12 +7,12 @@ fresh noise.
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from edm.metrics import paired_difference
 from edm.storage.rows import Store, run_rows
 from figures.engine.halving import successive_halving
+from figures.engine.plots import panels, percent, plain_ticks
 from figures.engine.result import GALLERY, OUT, Result, load_result
 from figures.toy import guide_design
 from toy2d import plots, pretrained
@@ -84,37 +84,37 @@ def compare(numbers: dict, studied: dict, home: Path, folder: str, fresh, n: int
 
 
 def draw(result: Result):
-    """Left: scores of the candidates still in the race, round by round. Right: found minus grid's best, on fresh noise."""
+    """Left: scores of the candidates in the race, round by round. Right: what it found, on fresh noise, with 95 % intervals."""
     numbers = result.numbers
     searches = numbers["searches"]
-    saved = numbers["grid_samples"] / np.mean([s["samples"] for s in searches])
+    colours = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE)
     with plots.style():
-        figure, axes = plt.subplots(1, 2, figsize=(10.0, 3.6), layout="constrained", width_ratios=(3, 2))
-        colours = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE)
+        figure, ((race, fresh),) = panels(1, 2, 3.5, width_ratios=(3, 2))
         for i, (search, colour) in enumerate(zip(searches, colours, strict=False)):
-            for r in search["rounds"]:
-                x = r["count"] * (0.88 + 0.08 * i)
-                axes[0].scatter([x] * len(r["scores"]), r["scores"], s=3, color=colour, alpha=0.5, linewidths=0)
-                axes[0].plot(x, r["scores"][0], "_", color=plots.INK, markersize=8)
+            for k, r in enumerate(search["rounds"]):
+                x = k + 0.16 * (i - (len(searches) - 1) / 2)
+                race.scatter([x] * len(r["scores"]), r["scores"], s=5, color=colour, alpha=0.5, linewidths=0)
+                race.plot(x, r["scores"][0], "_", color=plots.INK, markersize=8, label="best" if not i + k else None)
+            race.plot([], [], "o", color=colour, markersize=4, label=f"seed {numbers['seeds'][i]}")
             if "regret" in search:
-                for shift, key, marker in ((0.12, "regret", "o"), (-0.12, "gain", "s")):
-                    d = search[key]
-                    axes[1].plot([d["low"], d["high"]], [i + shift] * 2, color=colour, linewidth=1.2)
-                    axes[1].plot(d["mean"], i + shift, marker, color=colour, markersize=5)
-        left = [len(r["scores"]) for r in searches[0]["rounds"]]
-        ticks = [f"{r['count']}\n{k} left" for r, k in zip(searches[0]["rounds"], left, strict=True)]
-        axes[0].set(xscale="log", xlabel="samples a candidate", ylabel="misplaced mass")
-        axes[0].set_xticks([r["count"] for r in searches[0]["rounds"]], ticks)
-        axes[0].minorticks_off()
-        axes[0].set_title(
-            f"the race: {numbers['grid_samples'] / 1e3:.0f} thousand samples in the grid, {saved:.1f} times fewer here"
+                for shift, key, marker in ((0.14, "regret", "o"), (-0.14, "gain", "s")):
+                    d, name = search[key], {"regret": "grid's best", "gain": "no guidance"}[key]
+                    fresh.plot([d["low"], d["high"]], [i + shift] * 2, color=colour, linewidth=1.5)
+                    fresh.plot(d["mean"], i + shift, marker, color=colour, markersize=6)
+                    if not i:
+                        fresh.plot([], [], marker, color=plots.INK, markersize=5, label=f"found − {name}")
+        saved = numbers["grid_samples"] / np.mean([s["samples"] for s in searches])
+        rounds = searches[0]["rounds"]
+        plain_ticks(race.xaxis, range(len(rounds)), [f"{r['count']}\n{len(r['scores'])} left" for r in rounds])
+        race.set(
+            xlabel="samples of a candidate", ylabel="misplaced mass", title=f"the race: {saved:.1f} times fewer samples"
         )
-        axes[1].axvline(0, color=plots.GREY, linewidth=0.8)
-        axes[1].set_yticks(range(len(searches)), [f"seed {s}" for s in numbers["seeds"]])
-        axes[1].set(
-            title="on fresh noise: ● found − grid's best, ■ found − no guidance",
-            xlabel="difference of misplaced mass, 95 %",
-        )
-        axes[1].xaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=1))
-        axes[0].yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
+        race.legend(frameon=False, fontsize=8)
+        fresh.axvline(0, color=plots.GREY, linewidth=0.8)
+        plain_ticks(fresh.yaxis, range(len(searches)), [f"seed {s}" for s in numbers["seeds"]])
+        fresh.set(title="on fresh noise", xlabel="difference of misplaced mass", ylim=(-0.5, len(searches) + 0.2))
+        if numbers["fresh"]:
+            fresh.legend(frameon=False, fontsize=8, loc="upper left", borderaxespad=0)
+        percent(fresh.xaxis, 1)
+        percent(race.yaxis)
     return figure

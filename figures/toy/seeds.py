@@ -16,6 +16,7 @@ from edm.metrics import paired_difference
 from edm.storage.atomic import write_atomic
 from edm.storage.rows import run_rows
 from figures.engine import tables
+from figures.engine.plots import WIDTH, percent
 from figures.engine.result import Result
 from figures.engine.tables import difference_text, minus
 from toy2d import metrics, plots, pretrained
@@ -45,22 +46,24 @@ class Family(NamedTuple):
 
     title: str
     kind: str | None  # of the guide (`toy2d.pretrained`); None: truncation, whose weight is the factor of the score
-    colour: str
     interval: tuple[float, float] | None = None
     next_seed: bool = False  # the guide comes from the next training seed's run
 
 
 FAMILIES = {
-    "autoguidance": Family("Autoguidance (smaller, less trained)", "guide", plots.GREEN),
-    "autoguidance-interval": Family(f"Autoguidance, {INTERVAL[0]} < σ ≤ {INTERVAL[1]}", "guide", plots.INK, INTERVAL),
-    "early": Family("Less trained only, same run", "early", plots.SKY),
-    "early-interval": Family(f"Less trained only, {INTERVAL[0]} < σ ≤ {INTERVAL[1]}", "early", plots.BLUE, INTERVAL),
-    "early-other": Family("Less trained only, another run", "early", plots.YELLOW, next_seed=True),
-    "small": Family("Smaller only", "small", plots.VERMILLION),
-    "cfg": Family("CFG", "uncond", plots.ORANGE),
-    "cfg-interval": Family(f"CFG, {INTERVAL[0]} < σ ≤ {INTERVAL[1]}", "uncond", plots.GREY, INTERVAL),
-    "truncation": Family("Naive truncation", None, plots.PURPLE),
+    "autoguidance": Family("Autoguidance (smaller, less trained)", "guide"),
+    "autoguidance-interval": Family(f"Autoguidance, {INTERVAL[0]} < σ ≤ {INTERVAL[1]}", "guide", INTERVAL),
+    "early": Family("Less trained only, same run", "early"),
+    "early-interval": Family(f"Less trained only, {INTERVAL[0]} < σ ≤ {INTERVAL[1]}", "early", INTERVAL),
+    "early-other": Family("Less trained only, another run", "early", next_seed=True),
+    "small": Family("Smaller only", "small"),
+    "cfg": Family("CFG", "uncond"),
+    "cfg-interval": Family(f"CFG, {INTERVAL[0]} < σ ≤ {INTERVAL[1]}", "uncond", INTERVAL),
+    "truncation": Family("Naive truncation", None),
 }
+SHOWN = {  # in the picture: colour and marker
+    "autoguidance": (plots.GREEN, "o"), "early": (plots.SKY, "s"), "small": (plots.VERMILLION, "v"), "cfg": (plots.ORANGE, "^")
+}  # fmt: skip
 TABLE = (
     "none", "autoguidance 1.5", "autoguidance 2", "autoguidance 3", "autoguidance-interval 3", "early 1.5", "early 2", "early 3",
     "early-interval 3", "early-other 2", "early-other 3", "small 2", "small 3", "cfg 1.5", "cfg 2", "cfg 4", "cfg-interval 2",
@@ -183,21 +186,23 @@ def extras(result: Result, out: Path) -> None:
 
 
 def draw(result: Result):
-    """Upper row: numbers against the weight, mean and 95 % interval over training seeds. Lower: quality against coverage."""
+    """(a) quality and (b) coverage against the weight, mean and 95 % interval over training seeds; (c) one against the other."""
     numbers = result.numbers
     with plots.style():
-        figure = plt.figure(figsize=(13.0, 8.6), layout="constrained")
-        upper, lower = figure.subfigures(2, 1, height_ratios=(2, 3))
-        for ax, key in zip(upper.subplots(1, 4), ("outliers_99", "branch_tv", "leaves_lost", "misplaced"), strict=True):
-            for family in FAMILIES:
-                if family != "truncation":  # its factors are no weights
-                    draw_curve(ax, numbers, family, key)
-            ax.axhline(numbers["floor"][key], color=plots.GREY, linewidth=0.8, linestyle=":")
-            ax.set(title=METRICS[key][0], xlabel="guidance weight w")
-            percent(ax, key)
-        frontier, differences = lower.subplots(1, 2, width_ratios=(5, 4))
-        draw_frontier(frontier, numbers)
-        draw_differences(differences, numbers)
+        figure, axes = plt.subplot_mosaic([["outliers_99", "branch_tv"], ["both", "both"]], figsize=(WIDTH, 7.4),
+                                          height_ratios=(2, 3), layout="constrained")  # fmt: skip
+        for key, title in (("outliers_99", "(a) quality"), ("branch_tv", "(b) coverage")):
+            ax = axes[key]
+            for family in SHOWN:
+                draw_curve(ax, numbers, family, key)
+            ax.axhline(numbers["floor"][key], color=plots.GREY, linewidth=1, linestyle=":", label="true samples")
+            ax.set(
+                title=title, xlabel="guidance weight w", ylabel=f"{METRICS[key][0]} (lower is better)", ylim=(0, None)
+            )
+        percent(axes["outliers_99"].yaxis)
+        axes["outliers_99"].legend(frameon=False, fontsize=8, loc="upper left", borderaxespad=0.2)
+        draw_frontier(axes["both"], numbers)
+        figure.get_layout_engine().set(h_pad=0.12)
     return figure
 
 
@@ -206,8 +211,9 @@ def draw_curve(ax, numbers: dict, family: str, key: str) -> None:
     values = np.array([numbers["runs"][n][key] for n in names], float)  # [weights, seeds]
     w = [1.0, *(float(n.split()[1]) for n in names[1:])]
     mean, reach = values.mean(1), confidence(values)
-    ax.plot(w, mean, color=FAMILIES[family].colour, marker="o", markersize=3, linewidth=1.2)
-    ax.fill_between(w, mean - reach, mean + reach, color=FAMILIES[family].colour, alpha=0.15, linewidth=0)
+    colour, marker = SHOWN[family]
+    ax.plot(w, mean, color=colour, marker=marker, markersize=4, linewidth=1.5, label=FAMILIES[family].title)
+    ax.fill_between(w, mean - reach, mean + reach, color=colour, alpha=0.12, linewidth=0)
 
 
 def confidence(values: np.ndarray) -> np.ndarray:
@@ -216,43 +222,24 @@ def confidence(values: np.ndarray) -> np.ndarray:
 
 
 def draw_frontier(ax, numbers: dict) -> None:
-    for family, f in FAMILIES.items():
-        values = np.array([[numbers["runs"][n][k] for k in ("branch_tv", "outliers_99")] for n in
-                           family_arms(numbers["runs"], family)], float)  # [weights, 2, seeds]  # fmt: skip
-        ax.plot(*values.mean(2).T, "o-", color=f.colour, markersize=3.5, linewidth=1.2, label=f.title)
-        ax.scatter(values[:, 0], values[:, 1], s=3, color=f.colour, alpha=0.4, linewidths=0)
-    floor = numbers["floor"]
-    ax.plot(floor["branch_tv"], floor["outliers_99"], "*", color=plots.INK, markersize=9, label="true samples (floor)")
-    ax.set(xlabel="branch TV (lower: better coverage)", ylabel="outliers (lower: better quality)", ylim=(0, 0.25))
-    ax.set_title("quality against coverage, weights along each line")
-    ax.legend(frameon=False, fontsize=7)
-    percent(ax, "outliers_99")
+    """Means over seeds along the weights of each family; dashed: guidance in an interval of noise levels alone."""
+    runs, keys = numbers["runs"], ("branch_tv", "outliers_99")
 
+    def line(family: str, **style) -> None:
+        arms = family_arms(runs, family)
+        x, y = (np.mean([runs[n][k] for n in arms], axis=1) for k in keys)
+        ax.plot(x, y, markersize=4, linewidth=1.5, **style)
 
-def draw_differences(ax, numbers: dict) -> None:
-    """Paired differences with their intervals, outliers to the left, coverage to the right."""
-    names = [name for name in TABLE if name in numbers["difference"]][::-1]
-    right = ax.twiny()
-    for y, name in enumerate(names):
-        colour = FAMILIES[name.split()[0]].colour
-        for axis, key, marker, shift in ((ax, "outliers_99", "o", 0.16), (right, "branch_tv", "s", -0.16)):
-            d = numbers["difference"][name][key]
-            axis.plot([d["low"], d["high"]], [y + shift] * 2, color=colour, linewidth=1.2)
-            axis.plot(
-                d["mean"],
-                y + shift,
-                marker,
-                color=colour,
-                markersize=4,
-                markerfacecolor="white" if marker == "s" else colour,
-            )
-    ax.set_yticks(range(len(names)), [label(n) for n in names], fontsize=7)
-    ax.axvline(0, color=plots.GREY, linewidth=0.8)
-    ax.set(xlim=(-0.16, 0.16), xlabel=f"● change of outliers, paired over {len(numbers['seeds'])} seeds, 95 %")
-    right.set(xlim=(-0.64, 0.64), xlabel="□ change of branch TV")
-    ax.xaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
-
-
-def percent(ax, key: str) -> None:
-    if METRICS[key][1].endswith("%"):
-        ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
+    for family, (colour, marker) in SHOWN.items():
+        line(family, color=colour, marker=marker)
+        if f"{family}-interval" in FAMILIES:
+            line(f"{family}-interval", color=colour, marker=marker, linestyle="--")
+    low, high = numbers["interval"]
+    ax.plot([], [], "--", color=plots.INK, linewidth=1.5, label=f"dashed: guided where {low:g} < σ ≤ {high:g} only")
+    line("truncation", color=plots.PURPLE, marker="x", label=FAMILIES["truncation"].title)
+    ax.plot(*(np.mean(runs["none"][k]) for k in keys), "D", color=plots.BLUE, markersize=7, label="No guidance")
+    ax.plot(*(numbers["floor"][k] for k in keys), "*", color=plots.INK, markersize=11, label="True samples")
+    ax.set(xlabel="branch TV (further left: better coverage)", ylabel="outliers (further down: better quality)")
+    ax.set(xlim=(0, None), ylim=(-0.005, None), title="(c) quality against coverage; the weight grows along each line")
+    ax.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.06))
+    percent(ax.yaxis)

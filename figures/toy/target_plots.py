@@ -16,15 +16,20 @@ NAMES = {"none": "no guidance", "cfg": "CFG", "autoguidance": "autoguidance"}
 
 
 def draw(numbers: Mapping):
-    """Branch TV of the target and of every sampler: left with exact models, right with trained ones. A dot is a seed."""
+    """Branch TV of the target and of every sampler: left with exact models, right with trained ones.
+
+    Small dots are seeds, large ones their means, diamonds those of more particles.
+    """
     with plots.style():
-        figure, axes = panels(1, 2, 4.5, 4.4)
+        figure, axes = panels(1, 2, 4.6)
         for ax, models, title in zip(axes[0], ("exact", "trained"), ("exact scores", "trained models"), strict=True):
             draw_models(ax, numbers, models)
             ax.set_title(title)
         for method, name in METHODS.items():
             axes[0, 1].plot([], [], "o", color=COLOURS[method], markersize=6, label=name)
-        legend_below(figure, axes[0, 1])
+        axes[0, 1].plot([], [], "D", color=plots.GREY, markersize=6, label="more particles")
+        axes[0, 1].plot([], [], "--", color=plots.GREY, linewidth=1, label="true samples")
+        legend_below(figure)
     return figure
 
 
@@ -45,7 +50,7 @@ def draw_models(ax, numbers: Mapping, models: str) -> None:
                 at = y + 0.15 * (i - 2) + 0.05 * j
                 ax.plot(values, [at] * len(values), ".", color=COLOURS[method], markersize=4, alpha=0.6)
                 ax.plot(np.mean(values), at, "D" if j else "o", color=COLOURS[method], markersize=6)
-    ax.axvline(numbers["floor"]["branch_tv"], color=plots.GREY, linewidth=0.8, linestyle="--")
+    ax.axvline(numbers["floor"]["branch_tv"], color=plots.GREY, linewidth=1, linestyle="--")
     seeds = {a: len({r.get("seed") for r in rows if (r["arm"], r["weight"]) == a}) for a in arms}
     names = [f"{NAMES[arm]}\nw = {w:g}" + (f"\n{seeds[arm, w]} runs" if models == "trained" else "") for arm, w in arms]
     ax.set_yticks(range(len(arms)), names)

@@ -6,6 +6,7 @@ import torch
 
 from edm.sampler import sigma_steps
 from figures.toy import target
+from tests.legible import problems
 from toy2d import gaussian, pretrained
 
 
@@ -91,5 +92,6 @@ def test_whole_and_drawn():
     assert {r["seed"] for r in rows if r["models"] == "trained" and r["method"] == "target"} == {6}
     assert all(0 <= r["outliers"] <= 1 for r in rows)
     figure = target.draw(result)
+    assert problems(figure) == []
     assert len(figure.axes) == 2
     plt.close(figure)

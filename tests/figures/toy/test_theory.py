@@ -7,6 +7,7 @@ import torch
 
 from edm.sampler import sample, sigma_steps
 from figures.toy import theory
+from tests.legible import problems
 from toy2d import metrics
 from toy2d.fractal import BRANCHES, fractal
 from toy2d.paired import draw_start
@@ -66,5 +67,6 @@ def test_whole_and_drawn(monkeypatch):
     assert len(result.numbers["blur"]) == 8 and len(result.numbers["restoring"]) == 4
     assert next(r for r in result.numbers["noise"] if r["main"] == 1.0)["spread"] == 1
     figure = theory.draw(result)
+    assert problems(figure) == []
     assert len(figure.axes) == 4
     plt.close(figure)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from figures.toy import where
+from tests.legible import problems
 from toy2d import pretrained
 from toy2d.fractal import fractal
 
@@ -57,5 +58,6 @@ def test_whole_and_drawn():
         numbers["sigmas"]
     )
     figure = where.draw(result)
+    assert problems(figure) == []
     assert len(figure.axes) == 4
     plt.close(figure)
