@@ -16,8 +16,9 @@ def build(out: Path) -> int:
     """Build every page; the exit code is 0 when there was no warning."""
     code = build_main(["-W", "--keep-going", "-q", "-b", "html", "-c", str(ROOT / "docs"), str(ROOT), str(out)])
     (out / "index.html").write_text(START)  # the first page where one looks for it
-    for extra in ["playground/build.py", "--out", out / "playground.html"]:
-        code = code or subprocess.run([sys.executable, ROOT / "docs" / extra[0], *extra[1:]], check=False).returncode
+    for name in ("playground", "slides"):
+        command = [sys.executable, ROOT / "docs" / name / "build.py", "--out", out / f"{name}.html"]
+        code = code or subprocess.run(command, cwd=ROOT, check=False).returncode
     return code
 
 
