@@ -44,8 +44,6 @@ html: $(READY)  ## the site into html: open html/index.html
 playground: $(READY)  ## the playground, one page that computes in the browser, as html/playground.html
 	$(BIN)/python docs/playground/build.py
 
-html: playground
-
 assignments: $(READY)  ## build the student release and prove that grading is fair
 	$(BIN)/python notebooks/assignments/build.py
 

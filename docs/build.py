@@ -1,5 +1,8 @@
-"""Build the site into a folder: `python docs/build.py [FOLDER]` (default: html). A warning is an error."""
+"""Build the site into a folder: `python docs/build.py [FOLDER]` (default: html). A warning is an error.
 
+The playground and the slides lie beside the pages, as files of their own."""
+
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +16,9 @@ def build(out: Path) -> int:
     """Build every page; the exit code is 0 when there was no warning."""
     code = build_main(["-W", "--keep-going", "-q", "-b", "html", "-c", str(ROOT / "docs"), str(ROOT), str(out)])
     (out / "index.html").write_text(START)  # the first page where one looks for it
+    for name in ("playground", "slides"):
+        command = [sys.executable, ROOT / "docs" / name / "build.py", "--out", out / f"{name}.html"]
+        code = code or subprocess.run(command, cwd=ROOT, check=False).returncode
     return code
 
 

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+sys.path[:0] = [str(ROOT), str(ROOT / "docs"), str(ROOT / "notebooks")]
 
-from api_pages import write_pages  # noqa: E402 (found through the path above)
+from address import current  # noqa: E402 (found through the path above)
+from api_pages import write_pages  # noqa: E402
 from command_line import write_page  # noqa: E402
 
 write_page(ROOT / "docs" / "command_line.md")  # before Sphinx looks which pages there are
@@ -48,6 +49,14 @@ suppress_warnings = [
 html_theme = "sphinx_book_theme"
 html_title = "Diffusion guidance"
 html_theme_options = {"show_toc_level": 2, "use_download_button": True, "home_page_in_toc": True}
+if address := current():  # buttons that open the repository, and a notebook in a hosted service
+    html_theme_options |= {"repository_url": address, "use_repository_button": True, "repository_branch": "main"}
+    html_theme_options["launch_buttons"] = {
+        "binderhub_url": "https://mybinder.org",
+        "colab_url": "https://colab.research.google.com" if address.startswith("https://github.com/") else "",
+    }
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
 
@@ -79,5 +88,12 @@ def escape_outside(text: str) -> str:
     return "\0".join(parts)
 
 
+def keep_outputs_inside(app) -> None:
+    """Pictures taken from notebooks go into the site's folder; left alone, myst-nb makes one beside it."""
+    inside = str(Path(app.outdir) / "_notebooks")
+    app.env.mystnb_config = app.env.mystnb_config.copy(output_folder=inside)
+
+
 def setup(app) -> None:
+    app.connect("builder-inited", keep_outputs_inside, priority=900)
     app.connect("autodoc-process-docstring", readable)

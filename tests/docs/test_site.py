@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,41 @@ def test_docstrings_are_read(site):
         assert f'id="{name}"' in page
 
 
+OWN_FILES = ["playground.html", "slides.html"]  # beside the pages, whole in themselves
+
+
+@pytest.mark.parametrize("name", OWN_FILES)
+def test_files_beside_the_pages_need_nothing_else(site, name):
+    page = re.sub(r"<script\b.*?</script>", "", (site / name).read_text(), flags=re.S)
+    assert not [
+        link for link in re.findall(r'\b(?:src|href)="([^"]+)"', page) if not re.match(r"data:|#|https://arxiv", link)
+    ]
+
+
+def test_the_playground_is_embedded(site):
+    page = (site / "docs/playground.html").read_text()
+    assert re.search(r'<iframe[^>]+src="\.\./playground\.html"', page)  # that it is there, the test of links says
+    assert re.search(r'<a[^>]+href="\.\./playground\.html"', page) and "_images/playground.png" in page
+
+
+def test_launch_buttons_only_with_an_address(site):
+    known = "urls" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (site / "notebooks/01_fractal.html").read_text()
+    assert ("colab.research" in page or "mybinder" in page) == known
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-@pytest.mark.parametrize("page", ["docs/index.html", "notebooks/05_one_dimension.html", "docs/api/edm.html"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "docs/index.html",
+        "docs/playground.html",
+        "docs/why.html",
+        "notebooks/05_one_dimension.html",
+        "docs/api/edm.html",
+        "slides.html",
+    ],
+)
 def test_opens_in_a_browser(site, page, tmp_path):
     command = [
         CHROMIUM,
