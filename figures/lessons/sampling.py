@@ -57,11 +57,10 @@ def draw_convergence(steps, runs: list[dict[str, np.ndarray]]):
             for name, colour in METHODS.items():
                 cost = steps * (2 if name == "Heun" else 1)
                 ax.plot(cost, run[name], color=colour, marker="o", markersize=3, linewidth=1, label=None if i else name)
-                if i == 0:
+                if i == 0:  # above the measured lines, so that both can be seen
                     slope = 2 if name == "Heun" else 1
-                    ax.plot(
-                        cost, run[name][-1] * (cost / cost[-1]) ** -slope, color=colour, linestyle="--", linewidth=0.7
-                    )
+                    line = 2 * run[name][-1] * (cost / cost[-1]) ** -slope
+                    ax.plot(cost, line, color=colour, linestyle="--", linewidth=0.9, label=f"slope {slope}")
         ax.set(xscale="log", yscale="log", xlabel="evaluations of the denoiser", ylabel="error / σ at the end")
         ax.legend(frameon=False)
     return figure
