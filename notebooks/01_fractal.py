@@ -115,9 +115,9 @@ def note(sigma):
 
 show(
     world.draw_levels(world.compute_levels(sigmas, pixels=PIXELS), [note(s) for s in sigmas]),
-    "**Figure 1.2.** The same density at five noise levels; lines as before. At σ = 0.03 the leaves have merged into "
-    "their parents, at σ = 0.3 the classes overlap, and at σ = 1 there is one round cloud. The numbers below are "
-    "explained next. At σ = 0.1 a noisy point could come from "
+    "**Figure 1.2.** The same density at five noise levels; lines as before, where they fit in. At σ = 0.03 the "
+    "leaves have merged into their parents, at σ = 0.3 the classes overlap, and at σ = 1 there is one round cloud. "
+    "The numbers below are explained next. At σ = 0.1 a noisy point could come from "
     f"{world.knowledge([0.1], N // 4)['branches'][0]:.0f} branches.",
 )
 
@@ -195,12 +195,13 @@ say(f"Largest relative difference to the library: by hand {by_hand:.0e}, by auto
 # The next figure shows a fork of class A. Look where the arrows end: at low noise on the nearest branch, at high noise somewhere in the middle.
 
 # %% tags=["hide-input"]
-fork = torch.tensor([[0.45, 1.22]])  # the middle of the window
+across = torch.stack([torch.linspace(0.36, 0.54, 181), torch.full([181], 1.3)], 1)  # from one arm to the other
+least = 0.03 * A.score(across, 0.03).norm(dim=1).min()
 show(
     world.draw_field(0.01, 0.03, 0.1, pixels=PIXELS),
     "**Figure 1.4.** Density and score at three noise levels; the longest arrows are cut. At σ = 0.03 the score nearly "
-    "vanishes between the two arms: there a sample must choose. In the middle of the window its length is "
-    f"{0.03 * A.score(fork, 0.03).norm():.2f} in units of 1/σ.",
+    "vanishes somewhere between the two arms: there a sample must choose. On a line across, its least length is "
+    f"{least:.2f} in units of 1/σ.",
 )
 
 # %% [markdown]
