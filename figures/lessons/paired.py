@@ -12,13 +12,7 @@ from toy2d.fractal import branch_depths, fractal
 from toy2d.paired import Runs, difference
 
 FRONTIER_COLOURS = (plots.GREEN, plots.ORANGE, plots.PURPLE, plots.SKY, plots.VERMILLION)
-LABELS_AT = (
-    (-3, -11),
-    (-3, 6),
-    (5, 2),
-    (5, -9),
-    (5, 2),
-)  # beside the points of each family, so that labels do not meet
+LABELS_AT = ((-3, -11), (-3, 6), (-22, -3), (5, -9), (5, 2))  # beside the points of each family: labels do not meet
 HEADER = ("arm", "outliers", "change, seed by seed", "TV of branches", "leaves lost of 64", "flown off")
 
 
@@ -85,7 +79,7 @@ def visited(samples: Tensor) -> dict[str, int]:
 def draw_frontier(families: dict[str, list[str]], runs: Runs, labels: dict[str, str], key: str = "branch_tv"):
     """Quality against coverage: each family a line through its runs' means, from no guidance on; small points are seeds."""
     with plots.style():
-        figure, ax = plt.subplots(figsize=(5.8, 3.8), layout="constrained")
+        figure, ax = plt.subplots(figsize=(7.6, 3.8), layout="constrained")
         for (family, names), colour, beside in zip(families.items(), FRONTIER_COLOURS, LABELS_AT, strict=False):
             xy = np.array([[runs[name][key], runs[name]["outliers_99"]] for name in names])  # [arms, 2, seeds]
             ax.plot(
