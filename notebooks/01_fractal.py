@@ -158,6 +158,7 @@ show(
     f"{np.mean(lost) / np.mean(half):.0f} in noise.",
 )
 
+
 # %% [markdown]
 # This order matters for all that follows. Sampling runs the noise backwards: **the class is decided early, at high noise; the leaf is
 # decided late.** A guide that differs from the main model in the class acts at high noise. A guide that differs in the details acts at low
@@ -231,6 +232,7 @@ slider(lambda sigma: world.draw_field(sigma), SLIDERS, sigma=[0.01, 0.02, 0.03, 
 
 # %%
 answer_2 = None  # "a", "b" or "c"
+
 
 # %%
 def average_of_data(x, sigma, n, seed):

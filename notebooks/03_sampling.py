@@ -207,6 +207,7 @@ table(
     [[c, 2 * c - 1, *(spread(outliers[*column, c], ".1%") for column in columns)] for c in counts],
 )
 
+
 # %% [markdown]
 # Two things to read off.
 #

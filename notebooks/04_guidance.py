@@ -29,7 +29,6 @@ if importlib.util.find_spec("toy2d") is None:
         missing = "the project is not installed: run `pip install .` in its folder, or open this notebook there"
         raise ModuleNotFoundError(missing)
 
-
 # %% tags=["parameters"]
 FAST = False  # True: fewer points and pixels, a quick look
 SLIDERS = True  # False: the static pictures only
@@ -332,6 +331,7 @@ table(paired.HEADER, paired.rows(runs, {"none": "no guidance"} | names))
 # %%
 answer_3 = None  # "a", "b" or "c"
 
+
 # %%
 def guide_arms(seed):
     model = pretrained.load("main", seed)
@@ -344,6 +344,7 @@ means = {arm: sum(runs[arm]["outliers_99"]) for arm in names}
 least = min(means, key=means.get)
 reveal(answer_3, "abc"[list(names).index(least)], f"Fewest outliers are left with the guide that is {names[least]}.")
 table(paired.HEADER, paired.rows(runs, {"none": "no guidance"} | names))
+
 
 # %% [markdown]
 # The early snapshot of the *same* run removes the most outliers, and it costs nothing to train. A guide that is only smaller does little,
