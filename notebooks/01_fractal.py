@@ -1,16 +1,18 @@
 # %% [markdown]
 # # 1 · The fractal, heat diffusion, densities and scores
 #
-# Everything in this course happens first in a world of two dimensions in which nothing has to be believed: density, score and
+# Everything in this course happens first in a world of two dimensions in which nothing has to be believed. The density, the score and the
 # best possible denoiser are known in closed form at every noise level. This notebook builds that world. No network appears in it.
 #
-# | you will see | and measure |
-# |---|---|
-# | the two-class fractal of the paper's Figure 1 | its moments, against what the paper states |
-# | what adding noise does to a density (heat diffusion) | at which noise a branch, and then the class, can no longer be told |
-# | the score, the direction in which density grows | our formula against one line of automatic differentiation |
-# | the denoiser, which is the score in disguise | the formula against a plain average over data points |
-# | why densities must be computed in logarithms | where single precision fails |
+# **You will be able to**
+#
+# - write down the density and the score of noisy data, and check both;
+# - say what a denoiser has to do with the score (Tweedie's formula), and derive it;
+# - say which information survives how much noise;
+# - judge samples by two numbers, outliers and coverage, and by their floors.
+#
+# **Read before:** nothing; you should know what a gradient and a Gaussian are. **Time:** 40 minutes to read, half a minute to run.
+# **Terms:** the [glossary](../docs/glossary.md).
 
 # %% tags=["setup"]
 REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
@@ -24,7 +26,8 @@ if importlib.util.find_spec("toy2d") is None:
         package = f"diffusion-guidance[notebooks] @ git+{REPOSITORY}"
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
     else:
-        raise ModuleNotFoundError("the project is not installed: run `pip install .` in its folder, or open this notebook there")
+        missing = "the project is not installed: run `pip install .` in its folder, or open this notebook there"
+        raise ModuleNotFoundError(missing)
 
 # %% tags=["parameters"]
 FAST = False  # True: fewer points and pixels, a quick look
@@ -35,7 +38,7 @@ import numpy as np
 import torch
 
 from figures.lessons import world
-from figures.lessons.notebook import say, show, slider, spread, table
+from figures.lessons.notebook import reveal, say, show, slider, spread, table
 from toy2d import metrics
 from toy2d.fractal import fractal
 
@@ -44,93 +47,134 @@ N, PIXELS = (512, 60) if FAST else (4096, 160)
 # %% [markdown]
 # ## 1. A distribution with structure at every scale
 #
-# Two trees, class A (orange) and class B (grey). Each has 127 branches in 7 generations; a branch is 8 Gaussians on a line,
-# and each generation is shorter, thinner and rarer than the one before. It is a caricature of images: the trunk is
-# what a model learns in the first minute, the leaves are what it never quite learns.
+# Our data are points in the plane. They form two trees, class A (orange) and class B (grey). Each tree has 127 branches in 7 generations. A
+# branch is 8 Gaussians on a line, and each generation is shorter, thinner and rarer than the one before. It is a caricature of images: a
+# model learns the trunk in the first minute, and the leaves never quite. In the figure, look how thin the leaves are beside the trunk.
 
-# %%
+# %% tags=["hide-input"]
 A, B, both = fractal("A"), fractal("B"), fractal("AB")
-panel = world.compute_levels([0.0], pixels=2 * PIXELS)
+shares = world.depth_shares()
 show(
-    world.draw_levels(panel),
-    f"**Figure 1.1.** {len(both.weights)} Gaussians. The lines enclose 99 % of each class. Seen from afar there are "
-    f"two objects; the leaves are where the difficulty lies: half of the branches of A are leaves, and together they hold "
-    f"{world.depth_shares()[6]['share']:.1%} of its mass.",
+    world.draw_levels(world.compute_levels([0.0], pixels=2 * PIXELS), width=4.0),
+    f"**Figure 1.1.** The data: {len(both.weights)} Gaussians. The lines enclose 99 % of each class. From afar there "
+    f"are two objects, and the leaves carry the detail. The 64 leaves of class A hold {shares[6]['share']:.1%} of "
+    "its mass.",
 )
 
 # %%
 table(
     ["generation", "branches", "mass of the generation", "mass of one branch"],
-    [[d["depth"], d["branches"], f"{d['share']:.1%}", f"{d['share'] / d['branches']:.2%}"] for d in world.depth_shares()],
+    [[d["depth"], d["branches"], f"{d['share']:.1%}", f"{d['share'] / d['branches']:.2%}"] for d in shares],
 )
 
 # %% [markdown]
-# The paper says that over both classes the data has mean 0 and standard deviation $\sigma_\text{data} = 0.5$ along each axis.
-# That is a claim about 2032 Gaussians, and its check is exact: $\mu = \sum_i w_i \mu_i$ and
-# $\Sigma = \sum_i w_i (\Sigma_i + \mu_i \mu_i^T) - \mu \mu^T$.
+# The paper says that over both classes the data have mean 0 and standard deviation $\sigma_\text{data} = 0.5$ along each axis. That is a
+# claim about 2032 Gaussians, and it can be checked exactly. The mean is $\mu = \sum_i w_i \mu_i$. The covariance is the mean of $xx^T$
+# minus $\mu\mu^T$:
+# $$\Sigma = \sum_i w_i (\Sigma_i + \mu_i \mu_i^T) - \mu \mu^T.$$
 
 # %%
-mean, covariance = metrics.moments(both)
-sd = covariance.diagonal().sqrt()
-say(
-    f"Mean ({mean[0]:.4f}, {mean[1]:.4f}), standard deviations ({sd[0]:.4f}, {sd[1]:.4f}): **the claim holds** to three "
-    f"digits. But the axes are correlated ({covariance[0, 1] / sd.prod():.2f}), and one class alone is another matter: "
-    f"class A has mean ({metrics.moments(A)[0][0]:.2f}, {metrics.moments(A)[0][1]:.2f}) and standard deviations of "
-    f"{metrics.moments(A)[1][0, 0].sqrt():.2f} and {metrics.moments(A)[1][1, 1].sqrt():.2f}. Models are scaled for both classes even when they learn one."
+w, mu = both.weights.double(), both.means.double()  # [K], [K, 2]
+mean = w @ mu
+second = torch.einsum("k,kij->ij", w, both.covariances.double()) + torch.einsum("k,ki,kj->ij", w, mu, mu)
+covariance = second - mean[:, None] * mean
+sd, sd_A = covariance.diagonal().sqrt(), metrics.moments(A)[1].diagonal().sqrt()
+table(
+    ["over", "mean", "standard deviations"],
+    [
+        ["both classes", f"({mean[0]:.4f}, {mean[1]:.4f})", f"{sd[0]:.4f}, {sd[1]:.4f}"],
+        ["class A", "({:.2f}, {:.2f})".format(*metrics.moments(A)[0]), f"{sd_A[0]:.2f}, {sd_A[1]:.2f}"],
+    ],
 )
 
 # %% [markdown]
+# **The claim holds** for both classes together. One class alone is another matter. Models are scaled for both classes even when they learn one.
+#
 # ## 2. Heat diffusion
 #
-# Add Gaussian noise of standard deviation $\sigma$ to every data point. The density of the result is the data's density
+# Add Gaussian noise of standard deviation σ to every data point. The density of the result is the data's density
 # convolved with a Gaussian, as heat spreads from a hot body:
 # $$p(x; \sigma) = \int p_\text{data}(y)\, \mathcal N(x;\, y, \sigma^2 I)\, dy .$$
-# For a mixture of Gaussians no integral is left: each covariance grows by $\sigma^2 I$.
+# For a mixture of Gaussians no integral is left. Variances add, so each covariance $\Sigma_i$ becomes $\Sigma_i + \sigma^2 I$.
+#
+# The comparison with heat is exact. With $t = \sigma^2$, the Gaussian obeys the heat equation
+# $\partial_t \mathcal N = \frac12 \Delta \mathcal N$ (differentiate it to see that). The integral above is a sum of Gaussians, so $p$ obeys
+# it too: $\partial_t p = \frac12\Delta p$. Notebook 5 builds on this.
+#
+# In the next figure, look for two things: at which level the leaves merge, and at which level the two classes do.
 
-# %%
+# %% tags=["hide-input"]
 sigmas = (0.0, 0.03, 0.1, 0.3, 1.0)
-levels = world.compute_levels(sigmas, pixels=PIXELS)
+
+
+def note(sigma):
+    """What a noisy point still tells, in words."""
+    told = world.knowledge([sigma], N // 4)
+    return f"branches possible: {told['branches'][0]:.1f}\nclass named rightly: {told['right'][0]:.0%}"
+
+
 show(
-    world.draw_levels(levels),
-    "**Figure 1.2.** The same density at five noise levels; lines as before. At σ = 0.03 the leaves have merged "
-    "into their parents, at 0.3 the two classes overlap, at 1 nearly everything is one round cloud.",
+    world.draw_levels(world.compute_levels(sigmas, pixels=PIXELS), [note(s) for s in sigmas]),
+    "**Figure 1.2.** The same density at five noise levels; lines as before, where they fit in. At σ = 0.03 the "
+    "leaves have merged into their parents, at σ = 0.3 the classes overlap, and at σ = 1 there is one round cloud. "
+    "The numbers below are explained next. At σ = 0.1 a noisy point could come from "
+    f"{world.knowledge([0.1], N // 4)['branches'][0]:.0f} branches.",
 )
 
+# %% [markdown]
+# With a running kernel, a slider shows any level.
+
 # %%
-slider(lambda sigma: world.draw_levels(world.compute_levels([sigma], pixels=80)), SLIDERS,
-       sigma=[0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.8, 1.2])
+slider(
+    lambda sigma: world.draw_levels(world.compute_levels([sigma], pixels=80), [note(sigma)], width=4.0),
+    SLIDERS,
+    sigma=[0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.8, 1.2],
+)
 
 # %% [markdown]
-# *Check yourself.* A point is drawn, then noised. Must its density be lower after the noise? Think of a point that lay in an empty
-# place to begin with.
+# A picture of clouds invites vague words, so let us measure. **What can a noisy point still tell about where it came from?** Bayes' rule
+# gives the probability that it came from each of the 254 branches, $p(i\mid x) \propto w_i\,p_i(x;\sigma)$. The entropy $H$ of these
+# probabilities, as $e^H$, counts the branches that are still possible. Adding up the probabilities of class A's branches gives the
+# probability of class A.
 #
-# A picture of clouds invites vague words, so let us measure: **what can a noisy point still tell about where it came from?** Bayes' rule gives the
-# posterior over all 254 branches exactly. Its entropy $H$, as $e^H$, counts the branches that are still possible.
+# **Commit to an answer (1 of 3).** Each tree is about 1.5 wide. At which noise level is the class of a noisy point named rightly with a
+# probability of only 75 %? (a) σ = 0.05, (b) σ = 0.15, (c) σ = 0.5.
+
+# %%
+answer_1 = None  # "a", "b" or "c"
 
 # %%
 noise = np.geomspace(0.002, 5, 12)
 knows = [world.knowledge(noise, N // 2, seed) for seed in range(3)]
 half = [float(np.interp(2.0, k["branches"], k["sigma"])) for k in knows]
 lost = [float(np.interp(-0.75, -k["right"], k["sigma"])) for k in knows]
+reveal(answer_1, "c", f"That is at σ = {np.mean(lost):.2f}. Two branches are possible from σ = {np.mean(half):.3f} on.")
+
+# %% tags=["hide-input"]
 show(
     world.draw_knowledge(knows),
-    f"**Figure 1.3.** What survives the noise (three samples of {N // 2}, the lines coincide). Two branches are possible on average at σ = "
-    f"{spread(half, '.3f')}; the class is named rightly with probability 75 % at σ = {spread(lost, '.2f')}. Between the "
-    f"two, the class is known and the details are not.",
+    f"**Figure 1.3.** What survives the noise, averaged over {N // 2} points (three samples, the lines coincide). "
+    "Details are lost long before the class. Between the two levels in the answer above lies a factor of "
+    f"{np.mean(lost) / np.mean(half):.0f} in noise.",
 )
 
 
 # %% [markdown]
-# This order matters for all that follows. Sampling runs the noise backwards: **the class is decided early, at high noise; the leaf is decided late**. A guide that differs from
-# the main model in the class acts at high noise, a guide that differs in the details acts at low noise. Keep it in mind for
-# notebooks 4 and 6.
+# This order matters for all that follows. Sampling runs the noise backwards: **the class is decided early, at high noise; the leaf is
+# decided late.** A guide that differs from the main model in the class acts at high noise. A guide that differs in the details acts at low
+# noise. Keep it in mind for notebooks 4 and 6.
 #
 # ## 3. The score
 #
-# The score $\nabla_x \log p(x; \sigma)$ points to where density grows. For one Gaussian it is a straight pull to the centre,
-# $\Sigma^{-1}(\mu - x)$; for a mixture, the same pulls weighted by the posterior probability of each component:
+# The *score* is the gradient $\nabla_x \log p(x; \sigma)$. It points to where the density grows. For one Gaussian,
+# $\log p = -\frac12 (x-\mu)^T\Sigma^{-1}(x-\mu)$ + const, so the score is a straight pull to the centre, $\Sigma^{-1}(\mu - x)$.
+#
+# For a mixture $p = \sum_i w_i p_i$, use $\nabla p_i = p_i \nabla\log p_i$:
+# $$\nabla \log p = \frac{\sum_i w_i \nabla p_i}{p} = \sum_i \frac{w_i\,p_i}{p}\, \nabla\log p_i.$$
+# The fraction is the probability $p(i\mid x)$ of component $i$, by Bayes' rule. So the score is the mean of all pulls, weighted by these
+# probabilities:
 # $$\nabla_x \log p(x;\sigma) = \sum_i p(i \mid x)\, (\Sigma_i + \sigma^2 I)^{-1} (\mu_i - x).$$
-# These are the five lines:
+# In five lines:
 
 # %%
 def score_by_hand(x, sigma):  # x: [N, 2]
@@ -144,18 +188,25 @@ x = A.sample(200, 0.05, torch.Generator().manual_seed(0)).double()
 leaf = x.clone().requires_grad_()
 by_autograd = torch.autograd.grad(A.log_prob(leaf, 0.05).sum(), leaf)[0]
 library = A.score(x, 0.05)
-scale = library.norm(dim=1).max()
-say(
-    f"Largest difference to the library, relative to the longest score: by hand {((score_by_hand(x, 0.05) - library).norm(dim=1).max() / scale):.0e}, "
-    f"by automatic differentiation of log p {((by_autograd - library).norm(dim=1).max() / scale):.0e}."
+longest = library.norm(dim=1).max()
+by_hand, automatic = ((s - library).norm(dim=1).max() / longest for s in (score_by_hand(x, 0.05), by_autograd))
+say(f"Largest relative difference to the library: by hand {by_hand:.0e}, by automatic differentiation {automatic:.0e}.")
+
+# %% [markdown]
+# The next figure shows a fork of class A. Look where the arrows end: at low noise on the nearest branch, at high noise somewhere in the middle.
+
+# %% tags=["hide-input"]
+across = torch.stack([torch.linspace(0.36, 0.54, 181), torch.full([181], 1.3)], 1)  # from one arm to the other
+least = 0.03 * A.score(across, 0.03).norm(dim=1).min()
+show(
+    world.draw_field(0.01, 0.03, 0.1, pixels=PIXELS),
+    "**Figure 1.4.** Density and score at three noise levels; the longest arrows are cut. At σ = 0.03 the score nearly "
+    "vanishes somewhere between the two arms: there a sample must choose. On a line across, its least length is "
+    f"{least:.2f} in units of 1/σ.",
 )
 
-# %%
-show(
-    world.draw_field(0.03, pixels=PIXELS),
-    "**Figure 1.4.** A fork of class A at σ = 0.03, with the score as arrows (long arrows: far from the data). It points to the nearest branch; "
-    "between the two arms it nearly vanishes: there a sample must choose.",
-)
+# %% [markdown]
+# With a running kernel, at any level:
 
 # %%
 slider(lambda sigma: world.draw_field(sigma), SLIDERS, sigma=[0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5])
@@ -163,93 +214,132 @@ slider(lambda sigma: world.draw_field(sigma), SLIDERS, sigma=[0.01, 0.02, 0.03, 
 # %% [markdown]
 # ## 4. The denoiser is the score
 #
-# Given a noisy point, what is the best guess of the clean one? The mean of the posterior, $D(x;\sigma) = \mathbb E[y \mid x]$: it has the least
-# squared error. Tweedie's formula (1956) says that this guess is one step along the score:
-# $$D(x; \sigma) = x + \sigma^2\, \nabla_x \log p(x; \sigma).$$
-# The left side needs no formula for the density at all: it is an average over data, each point weighted by how well it explains $x$.
-# The right side needs no data. They must agree.
+# Given a noisy point, what is the best guess of the clean one? It is the mean of all clean points that are possible,
+# $D(x;\sigma) = \mathbb E[y \mid x]$, since the mean has the least squared error. Tweedie's formula (1956) says that this guess is one step
+# along the score. The proof takes three lines. Differentiate the integral of section 2:
+# $$\nabla p(x;\sigma) = \int p_\text{data}(y)\, \nabla_x \mathcal N(x; y, \sigma^2 I)\, dy
+# = \int p_\text{data}(y)\, \mathcal N(x; y, \sigma^2 I)\, \frac{y - x}{\sigma^2}\, dy .$$
+# Divide by $p(x;\sigma)$. Then $p_\text{data}(y)\,\mathcal N(x;y,\sigma^2 I)/p(x;\sigma)$ is the density of $y$ given $x$, and the integral
+# is a mean:
+# $$\nabla \log p(x;\sigma) = \frac{\mathbb E[y\mid x] - x}{\sigma^2}
+# \qquad\Longrightarrow\qquad
+# \boxed{\;D(x; \sigma) = x + \sigma^2\, \nabla_x \log p(x; \sigma)\;}$$
+# The left side needs no formula for the density at all. It is an average over data, each point weighted by how well it explains $x$.
+# The right side needs no data. (Problem set 1 uses both.)
+#
+# **Commit to an answer (2 of 3).** We estimate the left side from $n$ data points, with $n$ = 1 024 and then 16 384. By which factor does
+# the distance to the right side fall? (a) 2, (b) 4, (c) 16.
 
 # %%
-runs = {n: [] for n in (2**8, 2**10, 2**12, 2**14)}
+answer_2 = None  # "a", "b" or "c"
+
+
+# %%
+def average_of_data(x, sigma, n, seed):
+    """E[y | x] as a weighted mean over n data points: no mixture formula, no score."""
+    y = A.sample(n, generator=torch.Generator().manual_seed(seed))
+    weight = (-(torch.cdist(x, y) ** 2) / (2 * sigma**2)).softmax(1)  # [N, n]: how well each y explains each x
+    return weight @ y
+
+
+distance = {n: [] for n in (2**8, 2**10, 2**12, 2**14)}
 for seed in range(3):
     x = A.sample(128, 0.1, torch.Generator().manual_seed(seed))
-    for n in runs:
-        average = world.monte_carlo_denoiser(x, 0.1, n, seed + 100)
-        runs[n].append((average - A(x, 0.1)).norm(dim=1).mean().item() / 0.1)
-table(["data points averaged", "mean distance to x + σ² score, in units of σ"], [[n, spread(v, ".4f")] for n, v in runs.items()])
+    for n in distance:
+        apart = average_of_data(x, 0.1, n, seed + 100) - A(x, 0.1)
+        distance[n].append(apart.norm(dim=1).mean().item() / 0.1)
+factor = np.mean(distance[2**10]) / np.mean(distance[2**14])
+reveal(answer_2, "b", f"Sixteen times the data, a distance {factor:.1f} times smaller: the 1/√n of an average.")
+table(["data points averaged", "mean distance, in units of σ"], [[n, spread(v, ".4f")] for n, v in distance.items()])
 
 # %% [markdown]
-# Sixteen times the data, a quarter of the distance: the $1/\sqrt n$ of an average whose expectation is the formula. All code here and in the
-# image part of this project speaks of denoisers: any function `D(x, sigma, labels=None)`. The exact mixture is one:
+# All code here and in the image part of this project speaks of denoisers: any function `D(x, sigma, labels=None)`. The exact mixture is
+# one. Ask it about one point, at four noise levels:
 
 # %%
 start = torch.tensor([[0.6, 0.2]])
-for sigma in (1.0, 0.3, 0.1, 0.03):
-    guess = A(start, sigma)[0]
-    say(f"σ = {sigma:<5g} D(0.60, 0.20) = ({guess[0]:.3f}, {guess[1]:.3f})")
+guesses = {sigma: A(start, sigma)[0] for sigma in (1.0, 0.3, 0.1, 0.03)}
+table(["σ", "D at the point (0.60, 0.20)"], [[f"{s:g}", f"({g[0]:.3f}, {g[1]:.3f})"] for s, g in guesses.items()])
 
 # %% [markdown]
-# *Check yourself.* At σ = 1 the guess is close to the mean of class A, printed above. Why must it be? And what is $D$ as $\sigma \to 0$, for a point where there is no data?
+# At σ = 1 the guess is close to the mean of class A. It must be, since so much noise hides where in the tree the point was. At
+# low noise the guess stays close to the point.
 #
 # ## 5. A trap: density in single precision
 #
-# $p(x;\sigma)$ away from the data is a very small number. Single precision ends at about $10^{-45}$; a density of $0$ divides $0$
-# in the score, and the answer is `nan`. Logarithms never leave the range: subtract the largest exponent before exponentiating (*log-sum-exp*).
+# Away from the data, $p(x;\sigma)$ is a very small number. Single precision ends at about $10^{-45}$. Below that the density is 0, the
+# score becomes 0 divided by 0, and the answer is `nan`. Logarithms never leave the range. So subtract the largest exponent before
+# exponentiating (*log-sum-exp*).
 
 # %%
 far = torch.linspace(0, 2, 201)
-points = torch.stack([A.means[0, 0] - far, A.means[0, 1] + far], 1)
+points = torch.stack([A.means[0, 0] - far, A.means[0, 1] + far], 1)  # walking away from the trunk
 log_p = A.log_prob(points, 0.03)
-gone = far[(log_p.exp() == 0)][0].item() * np.sqrt(2)
-say(
-    f"Walking away from the trunk at σ = 0.03, the density is exactly 0 in single precision from a distance of **{gone:.2f}** on; "
-    f"the log density there is {log_p[-1]:.0f} nats at the far end, and its score is finite: {bool(A.score(points, 0.03).isfinite().all())}."
-)
+gone = far[log_p.exp() == 0][0].item() * np.sqrt(2)
+finite = bool(A.score(points, 0.03).isfinite().all())
+say(f"At σ = 0.03 the density is exactly 0 in single precision from a distance of **{gone:.2f}** on.")
+say(f"At the far end the log density is {log_p[-1]:.0f}, and the score is finite everywhere: {finite}.")
 
 # %% [markdown]
 # ## 6. A ruler for samples
 #
-# The next notebooks judge thousands of points. Because the truth is known, the ruler is exact: the region of highest density that holds 99 % of the mass is
-# found once, and a sample outside it is an **outlier**. True samples are outliers with a probability of 1 %. **Coverage** is
-# the share of samples that each branch gets, against the share that it should get: the total variation between
-# the two (TV), and the number of leaves that got less than a tenth of their due. Every ruler has a floor, what true samples get:
+# The next notebooks judge thousands of points. Since the truth is known, the ruler is exact.
+#
+# - **Outliers.** Take the region of highest density that holds 99 % of the mass. A sample outside it is an outlier. Of true samples 1 % are outliers.
+# - **Coverage.** Compare the share of samples that each branch gets with the share that it should get. The *total variation* (TV) is half
+#   the sum of the absolute differences. A leaf that got less than a tenth of its share counts as *lost*.
+#
+# Every ruler has a *floor*: what true samples get by chance.
+#
+# **Commit to an answer (3 of 3).** A leaf holds about a thousandth of the mass. Draw 1 024 *true* samples. How many of the 64 leaves count as lost?
+# (a) none, (b) about a dozen, (c) about half.
 
 # %%
+answer_3 = None  # "a", "b" or "c"
+
+# %%
+level = metrics.region_levels(A)[0]  # log p is above this in the region that holds 99 %
+due = metrics.branch_weights(A)  # the share of each branch
 floors = {n: [] for n in (1024, 4096, *([] if FAST else [16384]))}
 for n in floors:
     for seed in range(3):
         sample = A.sample(n, generator=torch.Generator().manual_seed(seed))
-        occupancy, due = metrics.branch_occupancy(sample, A), metrics.branch_weights(A)
-        outside = (A.log_prob(sample) < metrics.region_levels(A)[0]).float().mean().item()
-        floors[n].append((outside, 0.5 * (occupancy - due).abs().sum().item(), metrics.leaves_lost(occupancy, due)))
+        outliers = (A.log_prob(sample) < level).float().mean().item()
+        got = A.posterior(sample).double().mean(0)
+        floors[n].append((outliers, 0.5 * (got - due).abs().sum().item(), metrics.leaves_lost(got, due)))
 columns = {n: list(zip(*rows, strict=True)) for n, rows in floors.items()}
+reveal(answer_3, "b", f"{spread(columns[1024][2], '.0f')} of 64, by chance alone.")
 table(
     ["true samples", "outliers", "TV of branches", "leaves lost, of 64"],
     [[n, spread(c[0], ".2%"), spread(c[1], ".3f"), spread(c[2], ".1f")] for n, c in columns.items()],
 )
 
 # %% [markdown]
-# TV falls as $1/\sqrt n$ even for a perfect sampler, and with a thousand points some leaves are empty by chance alone. **A number without its floor and its $n$ means
-# nothing**: this project always gives both.
+# TV falls as $1/\sqrt n$ even for a perfect sampler, and with a thousand points some leaves are empty by chance. **A number needs its floor
+# and its $n$**, and this project always gives both.
 #
 # ## What we measured
 
-# %%
+# %% tags=["hide-input"]
 table(
     ["claim", "number", "over"],
     [
-        ["the data has standard deviation 0.5 along each axis", f"{sd[0]:.4f}, {sd[1]:.4f}", "exact"],
-        ["a leaf holds little", f"{world.depth_shares()[6]['share'] / 64:.2%} of the mass", "exact, mean of 64"],
+        ["the data have standard deviation 0.5 along each axis", f"{sd[0]:.4f}, {sd[1]:.4f}", "exact"],
+        ["a leaf holds little", f"{shares[6]['share'] / 64:.2%} of the mass", "exact, mean of 64"],
         ["details vanish first: two branches possible", f"σ = {spread(half, '.3f')}", "3 samples"],
         ["the class vanishes later: 75 % sure", f"σ = {spread(lost, '.2f')}", "3 samples"],
-        ["an average over data is the denoiser", f"{spread(runs[2**14], '.4f')} σ apart at n = 2^14", "3 samples"],
+        ["an average of 2^14 data points is the denoiser", f"{spread(distance[2**14], '.4f')} σ apart", "3 samples"],
         ["1 % of true samples are outliers", spread(columns[max(floors)][0], ".2%"), f"3 × {max(floors)} samples"],
     ],
 )
 
 # %% [markdown]
-# **Questions.** (1) In which of the two sums for the covariance does the correlation of the axes arise? (2) Derive Tweedie's formula in one line by
-# differentiating $p(x;\sigma)$ under the integral. (3) Where in the plane does $D(x;\sigma)$ leave the convex hull of the data? (4) Replace
-# the 99 % of the ruler by 99.9 %: which conclusions of notebook 4 should not depend on it? Try them there.
+# **Questions.**
+#
+# 1. The two axes are correlated over both classes. In which of the two sums for the covariance does that arise?
+# 2. A point is drawn, then noised. Must the density at that point be lower after the noise? Think of a point in an empty place.
+# 3. What is $D(x;\sigma)$ as σ goes to 0, at a point where there are no data?
+# 4. Replace the 99 % of the ruler by 99.9 %. Which conclusions of notebook 4 should not depend on it? Try them there.
+# 5. Derive from Tweedie's formula that $\sigma^2\,\nabla\log p$ is minus the expected noise in $x$.
 #
 # Next: [2 · Learning a score](02_learning.ipynb). All: [the table of walkthroughs](README.md).

@@ -86,19 +86,23 @@ def outliers_by_depth(samples: Tensor) -> list[dict]:
 
 
 def outside(samples: Tensor) -> Tensor:  # [N] bool
-    """Which samples lie outside the region that holds 99 % of the truth."""
+    """Which samples lie outside the region that holds 99 % of the truth; those that flew off do."""
     truth = fractal("A")
-    return truth.log_prob(samples) < metrics.region_levels(truth)[0]
+    return ~(truth.log_prob(samples) >= metrics.region_levels(truth)[0])  # not a number is outside, too
 
 
-def draw_outliers(panels: dict[str, Tensor], *, centre=(0.45, 1.0), half_width: float = 0.5, pixels: int = 300):
-    """Samples [N, 2] of each panel in a window, outliers in red, over the region of the truth."""
+def draw_outliers(panels: dict[str, Tensor], *, centre=(0.45, 1.0), half_width: float = 0.5, pixels: int = 300,
+                  width: float = 3.1, coverage: bool = False):  # fmt: skip
+    """Samples [N, 2] of each panel in a window, outliers in red, over the region of the truth; numbers stand below.
+
+    coverage: whether the branches' numbers stand there too. width: of a panel, in inches.
+    """
     axis_x, axis_y, xy = grid(centre, half_width, pixels)
     truth = fractal("A")
     log_prob = truth.log_prob(xy).reshape(pixels, pixels).numpy()
     with plots.style():
         figure, axes = plt.subplots(
-            1, len(panels), figsize=(3.1 * len(panels), 3.3), layout="constrained", squeeze=False
+            1, len(panels), figsize=(width * len(panels), 1.12 * width), layout="constrained", squeeze=False
         )
         for ax, (name, samples) in zip(axes[0], panels.items(), strict=True):
             off = outside(samples)
@@ -106,6 +110,10 @@ def draw_outliers(panels: dict[str, Tensor], *, centre=(0.45, 1.0), half_width: 
             plots.points(ax, samples[~off].numpy(), plots.BLUE, size=2)
             plots.points(ax, samples[off].numpy(), plots.VERMILLION, size=3, alpha=0.9)
             plots.window(ax, centre, half_width)
+            label = f"outliers {off.float().mean():.1%} of all samples"
+            if coverage:
+                m = metrics.evaluate(samples)
+                label = f"outliers {m['outliers_99']:.1%}\nTV {m['branch_tv']:.3f}, leaves lost {m['leaves_lost']:.0f}"
             ax.set_title(name)
-            ax.set_xlabel(f"outliers {off.float().mean():.1%} of all samples", fontsize=8)
+            ax.set_xlabel(label, fontsize=8)
     return figure

@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -97,3 +98,17 @@ def slider(draw: Callable[..., Figure], live: bool = True, **options: Sequence) 
         for name, values in options.items()
     }  # fmt: skip
     display(ipywidgets.VBox([*widgets.values(), ipywidgets.interactive_output(redraw, widgets)]))
+
+
+def reveal(answer: str | None, right: str, because: str) -> None:
+    """The right letter of a question and why; it names the reader's own answer, unless that is None."""
+    said = "" if answer is None else f"You said {answer}. "
+    say(f"{said}**The answer is ({right}).** {because}")
+
+
+def embed(page: str, state: str = "", height: int = 760) -> None:
+    """A local HTML page in a frame, opened at `#state`. Nothing where there is no such page or no live kernel."""
+    if in_kernel() and Path(page).is_file():
+        from IPython.display import IFrame, display
+
+        display(IFrame(f"{page}#{state}", width="100%", height=height))

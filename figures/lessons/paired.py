@@ -1,14 +1,46 @@
-"""Pictures of paired runs (`toy2d.paired`): numbers against the weight, quality against coverage."""
+"""Paired runs (`toy2d.paired`) as tables and pictures: numbers against the weight, quality against coverage."""
+
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 from torch import Tensor
 
+from figures.lessons.notebook import spread
 from toy2d import metrics, plots
 from toy2d.fractal import branch_depths, fractal
-from toy2d.paired import Runs
+from toy2d.paired import Runs, difference
 
 FRONTIER_COLOURS = (plots.GREEN, plots.ORANGE, plots.PURPLE, plots.SKY, plots.VERMILLION)
+LABELS_AT = ((-3, -11), (-3, 6), (-22, -3), (5, -9), (5, 2))  # beside the points of each family: labels do not meet
+HEADER = ("arm", "outliers", "change, seed by seed", "TV of branches", "leaves lost of 64", "flown off")
+
+
+def rows(runs: Runs, names: Mapping[str, str], baseline: str = "none") -> list[list[str]]:
+    """One row of `HEADER` for each arm. names: arm -> its title; changes are against `baseline`, from the same noise."""
+    return [
+        [
+            title,
+            spread(runs[arm]["outliers_99"], ".1%"),
+            "" if arm == baseline else each(difference(runs, arm, baseline, "outliers_99")),
+            spread(runs[arm]["branch_tv"], ".3f"),
+            spread(runs[arm]["leaves_lost"], ".0f"),
+            spread(runs[arm]["diverged"], ".2%"),
+        ]
+        for arm, title in names.items()
+    ]
+
+
+def floor_row(floor: Mapping[str, float]) -> list[str]:
+    """The row of true samples, from one measurement."""
+    return [
+        "true samples", f"{floor['outliers_99']:.1%}", "", f"{floor['branch_tv']:.3f}", f"{floor['leaves_lost']:.0f}", "0",
+    ]  # fmt: skip
+
+
+def each(changes: np.ndarray) -> str:
+    """Changes of a share, seed by seed: [-0.019, 0.02] is '-1.9, +2.0 %'."""
+    return ", ".join(f"{100 * d:+.1f}" for d in changes) + " %"
 
 
 def draw_sweep(weights, families: dict[str, list[str]], runs: Runs, keys: dict[str, str], floor: dict[str, float]):
@@ -28,7 +60,7 @@ def draw_sweep(weights, families: dict[str, list[str]], runs: Runs, keys: dict[s
                 ax.axhline(floor[key], color=plots.GREY, linestyle=":", linewidth=0.8)
             ax.set(title=title, xlabel="guidance weight w")
             if key.startswith(("outliers", "diverged")):
-                ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1))
+                ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
         axes[0, 0].legend(frameon=False, fontsize=8)
     return figure
 
@@ -47,18 +79,20 @@ def visited(samples: Tensor) -> dict[str, int]:
 def draw_frontier(families: dict[str, list[str]], runs: Runs, labels: dict[str, str], key: str = "branch_tv"):
     """Quality against coverage: each family a line through its runs' means, from no guidance on; small points are seeds."""
     with plots.style():
-        figure, ax = plt.subplots(figsize=(5.8, 3.8), layout="constrained")
-        for (family, names), colour in zip(families.items(), FRONTIER_COLOURS, strict=False):
+        figure, ax = plt.subplots(figsize=(7.6, 3.8), layout="constrained")
+        for (family, names), colour, beside in zip(families.items(), FRONTIER_COLOURS, LABELS_AT, strict=False):
             xy = np.array([[runs[name][key], runs[name]["outliers_99"]] for name in names])  # [arms, 2, seeds]
-            ax.plot(*xy.mean(2).T, "o-", color=colour, markersize=4, linewidth=1, label=family)
+            ax.plot(
+                *xy.mean(2).T, "o-", color=colour, markersize=4, linewidth=1, label=plots.ARM_NAMES.get(family, family)
+            )
             ax.scatter(xy[:, 0], xy[:, 1], s=4, color=colour, alpha=0.5, linewidths=0)
             for name, at in zip(names, xy.mean(2), strict=True):
                 ax.annotate(
-                    labels.get(name, ""), at, xytext=(4, 3), textcoords="offset points", fontsize=7, color=colour
+                    labels.get(name, ""), at, xytext=beside, textcoords="offset points", fontsize=7, color=colour
                 )
         ax.set(
             xlabel="total variation of the branches (lower: better coverage)", ylabel="outliers (lower: better quality)"
         )
-        ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1))
+        ax.yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
         ax.legend(frameon=False, fontsize=8)
     return figure

@@ -1,6 +1,7 @@
 """The sampler measured (notebook 03): orders of convergence, quality against steps, when a branch is decided."""
 
 import math
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,7 +10,8 @@ from torch import Tensor
 
 from edm.denoiser import Denoiser
 from edm.sampler import sample, sigma_steps
-from toy2d import plots
+from figures.engine.plots import grid
+from toy2d import metrics, plots
 from toy2d.fractal import fractal
 
 METHODS = {"Euler": plots.ORANGE, "Heun": plots.BLUE}
@@ -57,11 +59,10 @@ def draw_convergence(steps, runs: list[dict[str, np.ndarray]]):
             for name, colour in METHODS.items():
                 cost = steps * (2 if name == "Heun" else 1)
                 ax.plot(cost, run[name], color=colour, marker="o", markersize=3, linewidth=1, label=None if i else name)
-                if i == 0:
+                if i == 0:  # above the measured lines, so that both can be seen
                     slope = 2 if name == "Heun" else 1
-                    ax.plot(
-                        cost, run[name][-1] * (cost / cost[-1]) ** -slope, color=colour, linestyle="--", linewidth=0.7
-                    )
+                    line = 2 * run[name][-1] * (cost / cost[-1]) ** -slope
+                    ax.plot(cost, line, color=colour, linestyle="--", linewidth=0.9, label=f"slope {slope}")
         ax.set(xscale="log", yscale="log", xlabel="evaluations of the denoiser", ylabel="error / σ at the end")
         ax.legend(frameon=False)
     return figure
@@ -80,9 +81,6 @@ def draw_schedule(settings: dict[str, Tensor]):
 
 def draw_paths(trajectory: Tensor, sigmas, *, centre=(0.3, 0.3), half_width: float = 1.3, title: str = ""):
     """Trajectories [T, N, 2], in two windows: all of it, and the last half."""
-    from figures.engine.plots import grid
-    from toy2d import metrics
-
     truth = fractal("A")
     with plots.style():
         figure, axes = plt.subplots(1, 2, figsize=(7.4, 3.8), layout="constrained")
@@ -94,6 +92,23 @@ def draw_paths(trajectory: Tensor, sigmas, *, centre=(0.3, 0.3), half_width: flo
             plots.window(ax, c, h)
         axes[0].set_title(f"from σ = {float(sigmas[0]):g} to 0{title}")
         axes[1].set_title("the same, closer")
+    return figure
+
+
+def draw_steps(paths: dict[str, Tensor], outliers: Sequence[float], *, shown: int = 48):
+    """The first `shown` of trajectories [T, N, 2] near the tree, a panel for each name; below: the share of outliers."""
+    centre, half_width, pixels = (0.3, 0.3), 1.3, 300
+    truth = fractal("A")
+    axis_x, axis_y, xy = grid(centre, half_width, pixels)
+    log_prob = truth.log_prob(xy).reshape(pixels, pixels).numpy()
+    with plots.style():
+        figure, axes = plt.subplots(1, len(paths), figsize=(3.2 * len(paths), 3.6), layout="constrained", squeeze=False)
+        for ax, (name, trajectory), share in zip(axes[0], paths.items(), outliers, strict=True):
+            plots.region(ax, axis_x, axis_y, log_prob, metrics.region_levels(truth)[0], plots.ORANGE)
+            plots.paths(ax, trajectory[:, :shown].numpy(), plots.BLUE)
+            plots.window(ax, centre, half_width)
+            ax.set_title(name)
+            ax.set_xlabel(f"outliers {share:.1%}", fontsize=8)
     return figure
 
 

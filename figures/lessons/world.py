@@ -1,9 +1,8 @@
-"""The 2D world before any learning (notebook 01): its moments, what noise erases, its scores, the denoiser as an average."""
+"""The 2D world before any learning (notebook 01): its densities, what noise erases, its scores."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from torch import Tensor
 
 from figures.engine.plots import grid, image
 from figures.engine.result import Result
@@ -27,30 +26,38 @@ def depth_shares() -> list[dict]:
     ]
 
 
-def compute_levels(sigmas=SIGMAS, *, pixels: int = 240) -> Result:
-    """Density of each class and of both, noised to each level; sigma 0 is the data."""
+def compute_levels(sigmas=SIGMAS, *, pixels: int = 240, n: int = 2**14) -> Result:
+    """Density of each class and of both, noised to each level; sigma 0 is the data.
+
+    numbers["levels"]: for each class and sigma the log density above which lie 99 % of n true points.
+    """
     axis_x, axis_y, xy = grid(CENTRE, HALF_WIDTH, pixels)
-    arrays = {"axis_x": axis_x, "axis_y": axis_y}
+    arrays, levels = {"axis_x": axis_x, "axis_y": axis_y}, {"A": [], "B": []}
     for i, sigma in enumerate(sigmas):
         for name in ("A", "B", "AB"):
             arrays[f"{name}_{i}"] = image(fractal(name).log_prob(xy, sigma))
-    return Result({"sigmas": tuple(sigmas)}, arrays)
+        for name, found in levels.items():
+            x = fractal(name).sample(n, sigma, torch.Generator().manual_seed(0))
+            found.append(fractal(name).log_prob(x, sigma).quantile(1 - MASS).item())
+    return Result({"sigmas": tuple(sigmas), "levels": levels}, arrays)
 
 
-def draw_levels(result: Result):
-    """Tints: density of both classes. Lines: where class A (orange) and B (grey) hold 99 % of their mass."""
-    a, sigmas = result.arrays, result.numbers["sigmas"]
+def draw_levels(result: Result, notes: list[str] | None = None, width: float = 2.4):
+    """Tints: density of both classes. Lines: where class A (orange) and B (grey) hold 99 % of their mass. Notes stand below."""
+    a, sigmas, levels = result.arrays, result.numbers["sigmas"], result.numbers["levels"]
     with plots.style():
-        width = 2.4 * len(sigmas)
-        figure, axes = plt.subplots(1, len(sigmas), figsize=(width, 2.8), layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(
+            1, len(sigmas), figsize=(width * len(sigmas), 1.17 * width), layout="constrained", squeeze=False
+        )
         for i, (ax, sigma) in enumerate(zip(axes[0], sigmas, strict=True)):
             plots.density(ax, a["axis_x"], a["axis_y"], a[f"AB_{i}"])
             for name, colour in (("B", plots.GREY), ("A", plots.ORANGE)):
-                values = a[f"{name}_{i}"]
-                level = mass_level(values)
-                plots.contours(ax, a["axis_x"], a["axis_y"], values, levels=[level], colour=colour, width=0.8)
+                values, level = a[f"{name}_{i}"], levels[name][i]
+                if values.min() < level < values.max():  # else the line is outside the window
+                    plots.contours(ax, a["axis_x"], a["axis_y"], values, levels=[level], colour=colour, width=0.8)
             plots.window(ax, CENTRE, HALF_WIDTH)
             ax.set_title(f"σ = {sigma:g}")
+            ax.set_xlabel(notes[i] if notes else "", fontsize=8)
     return figure
 
 
@@ -95,23 +102,25 @@ def draw_knowledge(runs: list[dict[str, np.ndarray]]):
     return figure
 
 
-def draw_field(sigma: float, *, centre=(0.45, 1.22), half_width: float = 0.3, pixels: int = 160, arrows: int = 13):
-    """Class A's density at sigma, and its score on a lattice of points: length in units of sigma."""
+def draw_field(*sigmas: float, centre=(0.45, 1.22), half_width: float = 0.3, pixels: int = 160, arrows: int = 11):
+    """Class A's density at each sigma, and its score on a lattice of points: length in units of sigma.
+
+    Below: the median of sigma times the length of the score, over the lattice.
+    """
     axis_x, axis_y, xy = grid(centre, half_width, pixels)
     _, _, lattice = grid(centre, half_width, arrows)
     truth = fractal("A")
     with plots.style():
-        figure, ax = plt.subplots(figsize=(3.6, 3.8), layout="constrained")
-        plots.density(ax, axis_x, axis_y, image(truth.log_prob(xy, sigma)))
-        step = sigma * truth.score(lattice, sigma).numpy()  # unit length: one sigma from where the data should be
-        ax.quiver(*lattice.numpy().T, *step.T, angles="xy", scale=28, width=0.005, color=plots.INK)
-        plots.window(ax, centre, half_width)
-        ax.set_title(f"density and score at σ = {sigma:g}")
+        figure, axes = plt.subplots(
+            1, len(sigmas), figsize=(3.2 * len(sigmas), 3.6), layout="constrained", squeeze=False
+        )
+        for ax, sigma in zip(axes[0], sigmas, strict=True):
+            plots.density(ax, axis_x, axis_y, image(truth.log_prob(xy, sigma)))
+            step = sigma * truth.score(lattice, sigma).numpy()  # unit length: one sigma from where the data should be
+            long = np.linalg.norm(step, axis=1)
+            shown = step * (np.minimum(long, 6) / np.maximum(long, 1e-12))[:, None]
+            ax.quiver(*lattice.numpy().T, *shown.T, angles="xy", scale=32, width=0.006, color=plots.INK)
+            plots.window(ax, centre, half_width)
+            ax.set_title(f"σ = {sigma:g}")
+            ax.set_xlabel(f"σ |score|, median over the arrows: {np.median(long):.1f}", fontsize=8)
     return figure
-
-
-def monte_carlo_denoiser(x: Tensor, sigma: float, n: int = 2**16, seed: int = 0) -> Tensor:  # [N, 2]
-    """E[y | x] as a weighted mean over n samples y of class A, weights N(x; y, sigma^2 I): no mixture formula, no score."""
-    y = fractal("A").sample(n, generator=torch.Generator().manual_seed(seed))
-    weight = (-(torch.cdist(x, y) ** 2) / (2 * sigma**2)).softmax(1)  # [N, n]
-    return weight @ y
