@@ -97,3 +97,9 @@ def slider(draw: Callable[..., Figure], live: bool = True, **options: Sequence) 
         for name, values in options.items()
     }  # fmt: skip
     display(ipywidgets.VBox([*widgets.values(), ipywidgets.interactive_output(redraw, widgets)]))
+
+
+def reveal(answer: str | None, right: str, because: str) -> None:
+    """The right letter of a question and why; it names the reader's own answer, unless that is None."""
+    said = "" if answer is None else f"You said {answer}. "
+    say(f"{said}**The answer is ({right}).** {because}")
