@@ -51,7 +51,10 @@ def feature_spaces(train: data.ImageSet, epochs: int) -> dict[str, Features]:
 
 
 def draw_steps(
-    steps: Sequence[int], distances: Mapping[str, Sequence[float]], errors: Mapping[str, Sequence[float]], reference: int
+    steps: Sequence[int],
+    distances: Mapping[str, Sequence[float]],
+    errors: Mapping[str, Sequence[float]],
+    reference: int,
 ) -> Figure:
     """Left: Fréchet distance of each method against the steps of the sampler. Right: how far pixels are from their end."""
     with plots.style():
@@ -81,7 +84,11 @@ def draw_spaces(found: Mapping[str, Mapping[str, float]], floors: Mapping[str, f
                 ax.text(value, i - 0.18, f"{value:.2f}", ha="center", va="bottom", fontsize=7.5)
             ax.axvline(floor, color=plots.GREY, linestyle="--", linewidth=0.9)
             top = max(found[name][space] for name in names)
-            ax.set(title=f"{space} features", xlabel="Fréchet distance", xlim=(0, 1.15 * top))
+            ax.set(
+                title={"pixels": "pixel components"}.get(space, f"{space} features"),
+                xlabel="Fréchet distance",
+                xlim=(0, 1.15 * top),
+            )
         axes[0].set_yticks(range(len(names)), names)
         axes[0].set_ylim(len(names) - 0.5, -0.8)
     return figure
@@ -101,7 +108,9 @@ def draw_counts(counts: Sequence[int], real: Sequence[float], made: Mapping[str,
     return figure
 
 
-def draw_narrowing(factors: np.ndarray, lines: Mapping[str, np.ndarray], dots: Mapping[str, tuple], xlabel: str) -> Figure:
+def draw_narrowing(
+    factors: np.ndarray, lines: Mapping[str, np.ndarray], dots: Mapping[str, tuple], xlabel: str
+) -> Figure:
     """Width against a factor or a weight: predictions as lines, measurements (x, y) as dots; 1 is the true width."""
     colours = (plots.GREEN, plots.ORANGE, plots.BLUE, plots.PURPLE)
     with plots.style():

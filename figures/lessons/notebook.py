@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -103,3 +104,11 @@ def reveal(answer: str | None, right: str, because: str) -> None:
     """The right letter of a question and why; it names the reader's own answer, unless that is None."""
     said = "" if answer is None else f"You said {answer}. "
     say(f"{said}**The answer is ({right}).** {because}")
+
+
+def embed(page: str, state: str = "", height: int = 760) -> None:
+    """A local HTML page in a frame, opened at `#state`. Nothing where there is no such page or no live kernel."""
+    if in_kernel() and Path(page).is_file():
+        from IPython.display import IFrame, display
+
+        display(IFrame(f"{page}#{state}", width="100%", height=height))
