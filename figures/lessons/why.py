@@ -1,43 +1,17 @@
 """Why guidance works on the fractal (notebook 06): samples of several arms, angles of errors, a loop, stored results."""
 
-import math
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from torch import Tensor
 
 from edm.denoiser import Denoiser
 from figures.engine.plots import grid
 from figures.engine.result import load_result
-from figures.lessons.learning import states_at
-from figures.lessons.world import MASS
 from toy2d import metrics, plots
 from toy2d.fractal import fractal
 from toy2d.paired import draw_start, measure, run
-
-
-def error_alignment(main, weak, sigma: float, n: int = 4096, seed: int = 0) -> dict[str, float]:
-    """Cosine of the angle between the score errors of two models: 1 if both err in the same direction, 0 if unrelated.
-
-    on_data: of the whole error fields over n true points. off_data: mean over the main model's own states that left the
-    region that holds 99 % of the truth at this level.
-    """
-    truth = fractal("A")
-    x = truth.sample(n, sigma, torch.Generator().manual_seed(seed))
-    own = states_at(main, sigma, n, seed)
-    off = own[truth.log_prob(own, sigma) < truth.log_prob(x, sigma).quantile(1 - MASS)]
-
-    def errors(points: Tensor) -> tuple[Tensor, Tensor]:
-        exact = truth.score(points, sigma)
-        return main.score(points, sigma) - exact, weak.score(points, sigma) - exact
-
-    a, b = errors(x)
-    return {
-        "on_data": ((a * b).sum() / (a.norm() * b.norm())).item(),
-        "off_data": torch.cosine_similarity(*errors(off), dim=1).mean().item() if len(off) else math.nan,
-    }
 
 
 def draw_alignment(sigmas, runs: dict[str, list[list[float]]], titles: dict[str, str]):
@@ -49,6 +23,20 @@ def draw_alignment(sigmas, runs: dict[str, list[list[float]]], titles: dict[str,
             ax.plot(sigmas, np.mean(rows, 0), color=colour, linewidth=2, label=titles[name])
         ax.set(xscale="log", xlabel="noise level σ", ylabel="cosine of the two errors", ylim=(-0.1, 1.02))
         ax.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def draw_split(sigmas, parts: dict[str, np.ndarray], titles: dict[str, str]):
+    """Left: how often each guide repeats the main model's error. Right: its own error. parts: guide -> [seeds, sigmas, 2]."""
+    with plots.style():
+        figure, axes = plt.subplots(1, 2, figsize=(8.8, 3.1), layout="constrained")
+        for i, (ax, title) in enumerate(zip(axes, ("repeated error", "the guide's own error"), strict=True)):
+            for (name, values), colour in zip(parts.items(), (plots.SKY, plots.VERMILLION, plots.GREEN), strict=False):
+                ax.plot(sigmas, values[:, :, i].T, color=colour, linewidth=0.6, alpha=0.6)
+                ax.plot(sigmas, values[:, :, i].mean(0), color=colour, linewidth=2, label=titles[name])
+            ax.axhline(1, color=plots.GREY, linestyle=":", linewidth=0.8)
+            ax.set(xscale="log", xlabel="noise level σ", title=f"{title} / main model's error", ylim=(0, None))
+        axes[0].legend(frameon=False, fontsize=8)
     return figure
 
 
