@@ -5,12 +5,12 @@ import torch
 
 from edm import data, models
 from edm.sampler import sample, sigma_steps
-from figures.lessons import pictures
+from figures.lessons import inside, pictures
 
 
 def test_inputs_and_targets_have_unit_size_for_data_of_the_assumed_size():
     images = torch.randn(2000, 1, 8, 8, generator=torch.Generator().manual_seed(1)) / 2
-    found = pictures.scales(images, [0.002, 0.1, 0.5, 3, 80])
+    found = inside.scales(images, [0.002, 0.1, 0.5, 3, 80])
     assert np.allclose(found["input"], 1, atol=0.01) and np.allclose(found["target"], 1, atol=0.01)
 
 
@@ -31,4 +31,4 @@ def test_paired_runs_measure_every_arm_on_every_set():
 
 
 def test_new_networks_err_as_a_network_that_says_nothing():
-    assert abs(pictures.train_a_little(1)[0] - 1.9) < 0.3  # F = 0: the mean square of its target, 1 to 2.86
+    assert abs(inside.train_a_little(1)[0] - 1.9) < 0.3  # F = 0: the mean square of its target, 1 to 2.86
