@@ -402,7 +402,8 @@ table(
 #
 # 1. Derive the formula of section 2. Which weight makes the guided error smallest, in terms of $c$ and the size of the own error?
 # 2. A guide repeats the main model's error 0.9 times. Is any weight above 1 useful? What about a weight below 1?
-# 3. Make a guide from the main model by adding noise to its weights *in the direction* in which they moved during the last half of training. Is it better?
+# 3. Make a guide by moving the main model's weights $\theta$ back to those of `early`: $\theta + a\,(\theta_\text{early} - \theta)$. Is any $a < 1$ better
+#    than the snapshot itself?
 # 4. The map was read at weights chosen on other starting points. What would go wrong if they were chosen on the same ones?
 # 5. With three training seeds, a 95 % interval uses Student's t with two degrees of freedom. How much narrower would it be with eight seeds of the same spread?
 #

@@ -41,7 +41,7 @@ from edm import data, models, network
 from edm.guidance import guide
 from edm.network import EDM2Denoiser, c_noise
 from edm.sampler import randn, sample, seeded, sigma_steps
-from figures.lessons import inside, paired, pictures
+from figures.lessons import believing, inside, paired, pictures
 from figures.lessons.notebook import reveal, say, show, slider, spread, table
 from toy2d.paired import difference
 
@@ -113,6 +113,7 @@ reveal(
     "trained, too smooth. Ours makes no copies.",
 )
 
+
 # %% [markdown]
 # So the question of notebook 2 changes. With a finite set, error is not only a nuisance. Keep this in mind whenever 'closer to the training data' is
 # called quality.
@@ -123,7 +124,6 @@ reveal(
 # from 0.5 to 80. EDM wraps a raw network $F$ so that it never sees this:
 # $$D(x;\sigma) = c_\text{skip}\, x + c_\text{out}\, F\big(c_\text{in}\, x;\ c_\text{noise}\big)$$
 # $$c_\text{skip} = \frac{\sigma_d^2}{\sigma^2 + \sigma_d^2},\quad c_\text{out} = \frac{\sigma\, \sigma_d}{\sqrt{\sigma^2+\sigma_d^2}},\quad c_\text{in} = \frac{1}{\sqrt{\sigma^2+\sigma_d^2}},\quad c_\text{noise} = \tfrac14 \ln \sigma .$$
-
 
 # %%
 def denoise(net: EDM2Denoiser, x, sigma: float, labels, sd: float = 0.5):
@@ -298,10 +298,10 @@ table(
     ],
 )
 
+
 # %% [markdown]
 # (Mean ± standard deviation over sets of seeds. The row of real images has another number of images, and a distance shrinks with the number: notebook 10.) The spread in
 # the table is that of a whole set. The question is about differences, and those are paired:
-
 
 # %%
 def changes(key, form="+.3f"):
@@ -389,20 +389,16 @@ show(
 # %%
 slider(
     lambda w, kind: pictures.draw_panels(
-        {
-            "no guidance": pictures.images_of(networks.main, range(40), STEPS)[0],
-            f"{kind}, w = {w:g}": pictures.images_of(networks.guided(kind, w), range(40), STEPS)[0],
-        },
+        believing.beside(
+            shown["no guidance"],
+            pictures.images_of(networks.guided(kind, w), range(20), STEPS)[0],
+            f"{kind}, w = {w:g}",
+        ),
         20,
     ),
     SLIDERS,
     w=[1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0],
     kind=["autoguidance", "cfg"],
-)
-slider(
-    lambda sigma: pictures.draw_panels(pictures.noised(images[:10], [sigma], networks.main, classes[:10]), 10),
-    SLIDERS,
-    sigma=[0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0],
 )
 
 # %% [markdown]

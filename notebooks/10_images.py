@@ -98,10 +98,9 @@ show(
 # %%
 slider(
     lambda w, kind: pictures.draw_panels(
-        {
-            "no guidance": made[STEPS[-1]]["no guidance"][:20],
-            f"{kind}, w = {w:g}": sampled(pair.guided(kind, w), count=20),
-        },
+        believing.beside(
+            made[STEPS[-1]]["no guidance"][:20], sampled(pair.guided(kind, w), count=20), f"{kind}, w = {w:g}"
+        ),
         20,
     ),
     SLIDERS,

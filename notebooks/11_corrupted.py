@@ -171,6 +171,7 @@ show(
     "true ones.",
 )
 
+
 # %% [markdown]
 # (Here the new noise was left out, to see the mean effect alone.)
 #
@@ -178,7 +179,6 @@ show(
 #
 # The exact score of the fractal makes no error either. So whatever changes below is the harm, and what guidance makes of it. The trained main model
 # stands beside it. *Misplaced mass* is quality and coverage in one number: the share of samples that lie where they should not.
-
 
 # %%
 def noise_arms(seed):
@@ -366,10 +366,10 @@ reveal(
     "Change of outliers from w = 1 to w = 2: " + ", ".join(f"{name} {v:+.1%}" for name, v in change.items()) + ".",
 )
 
+
 # %% [markdown]
 # Why? Look at the errors themselves. The next cell compares the error that 5 % of dropout makes with the error that 10 % makes, at true points. For
 # guidance to cancel them at $w = 2$, they must point the same way (cosine 1), and the second must be twice as long.
-
 
 # %%
 def of_errors(model, small, large, sigma, seed):

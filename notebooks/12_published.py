@@ -100,8 +100,6 @@ for kind, (path, marker) in files.items():
     )
     marker.unlink(missing_ok=True)
 table(["file", "`edm.official.load`", "it left behind", "Python's `pickle.loads` left behind"], rows)
-
-# %%
 reveal(
     answer_1,
     "b",
@@ -123,8 +121,6 @@ say("\n".join(f"* `{name}`" for name in published.asked_for(folder / "miniature.
 # %%
 inside = official.read(folder / "miniature.pkl")
 table(["argument", "value"], [["class", inside.class_name], *([name, value] for name, value in inside.kwargs.items())])
-
-# %%
 groups = {}
 for name, tensor in inside.tensors.items():
     group = ".".join(name.split(".")[:2]) if name.startswith("unet.") else name.split(".")[0]
@@ -176,8 +172,6 @@ table(
         for name, p in official.PRESETS.items()
     ],
 )
-
-# %%
 reveal(
     answer_2,
     "c",
@@ -277,8 +271,6 @@ table(
         )
     ],
 )
-
-# %%
 reveal(
     answer_3,
     "b",

@@ -50,6 +50,12 @@ def feature_spaces(train: data.ImageSet, epochs: int) -> dict[str, Features]:
     }
 
 
+def beside(plain: Tensor, guided: Tensor, title: str) -> dict[str, Tensor]:
+    """Panels for `pictures.draw_panels`: unguided uint8 images above guided ones, with how much a pixel changes between them."""
+    moved = (guided.float() - plain.float()).square().mean().sqrt() / 255
+    return {"no guidance": plain, f"{title}: a pixel changes by {moved:.3f} (root mean square)": guided}
+
+
 def draw_steps(
     steps: Sequence[int],
     distances: Mapping[str, Sequence[float]],
