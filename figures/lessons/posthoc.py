@@ -59,7 +59,9 @@ def draw_reconstruction(std: float, times, steps: int = 400):
                 *zip(*chosen, strict=True), "o-", markersize=3, linewidth=0.8, color=colour, label=f"width {s:g}"
             )
         axes[1].axhline(0, color=plots.GREY, linewidth=0.6)
-        axes[1].set(title="coefficient of each stored snapshot", xlabel="time of the snapshot")
+        axes[1].set(
+            title=f"coefficient of each snapshot, the largest {abs(x).max():.2f}", xlabel="time of the snapshot"
+        )
         axes[1].legend(frameon=False, fontsize=8)
     return figure
 

@@ -1,76 +1,17 @@
-"""Guides that nobody could train (notebook 06): ideally bad ones, and ones that are too good."""
+"""Why guidance works on the fractal (notebook 06): samples of several arms, angles of errors, a loop, stored results."""
 
-import math
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from torch import Tensor
 
 from edm.denoiser import Denoiser
-from edm.guidance import guide
 from figures.engine.plots import grid
-from figures.lessons.learning import states_at
-from figures.lessons.world import MASS
-from toy2d import metrics, plots, pretrained
+from figures.engine.result import load_result
+from toy2d import metrics, plots
 from toy2d.fractal import fractal
-from toy2d.paired import CFG_W, draw_start, run
-
-BLURS = (0.01, 0.02)  # of the ideally bad main model and of its guide
-IDEAL_W = 3.0
-
-
-def blurred(blur: float) -> Denoiser:
-    """An ideally bad model of class A: exact in all but one thing, it believes the data blurred by N(0, blur^2 I)."""
-
-    def denoise(x: Tensor, sigma: float, labels: Tensor | None = None) -> Tensor:
-        return x + sigma**2 * fractal("A").score(x, math.hypot(sigma, blur))
-
-    return denoise
-
-
-def ideal_arms(seed: int = 0) -> dict[str, Denoiser]:
-    """Main model and guide with the same kind of error, and only that. `seed` is not used: nothing here is trained."""
-    main, weak = (blurred(b) for b in BLURS)
-    return {"exact": fractal("A"), "blurred": main, "guided": guide(main, weak, IDEAL_W)}
-
-
-def exact_cfg_arms(seed: int = 0) -> dict[str, Denoiser]:
-    """CFG without any model error: exact scores of class A and of both classes."""
-    both = fractal("AB")
-    return {"exact": fractal("A"), "cfg 2": guide(fractal("A"), both, 2.0), "cfg 4": guide(fractal("A"), both, CFG_W)}
-
-
-def better_guide_arms(seed: int = 0) -> dict[str, Denoiser]:
-    """The trained main model, CFG by the trained unconditional guide, and by one that makes no errors."""
-    main = pretrained.load("main", seed)
-    return {
-        "none": main,
-        "trained": guide(main, pretrained.load("uncond", seed), 2.0),
-        "exact": guide(main, fractal("AB"), 2.0),
-    }
-
-
-def error_alignment(main, weak, sigma: float, n: int = 4096, seed: int = 0) -> dict[str, float]:
-    """Cosine of the angle between the score errors of two models: 1 if both err in the same direction, 0 if unrelated.
-
-    on_data: of the whole error fields over n true points. off_data: mean over the main model's own states that left the
-    region that holds 99 % of the truth at this level.
-    """
-    truth = fractal("A")
-    x = truth.sample(n, sigma, torch.Generator().manual_seed(seed))
-    own = states_at(main, sigma, n, seed)
-    off = own[truth.log_prob(own, sigma) < truth.log_prob(x, sigma).quantile(1 - MASS)]
-
-    def errors(points: Tensor) -> tuple[Tensor, Tensor]:
-        exact = truth.score(points, sigma)
-        return main.score(points, sigma) - exact, weak.score(points, sigma) - exact
-
-    a, b = errors(x)
-    return {
-        "on_data": ((a * b).sum() / (a.norm() * b.norm())).item(),
-        "off_data": torch.cosine_similarity(*errors(off), dim=1).mean().item() if len(off) else math.nan,
-    }
+from toy2d.paired import draw_start, measure, run
 
 
 def draw_alignment(sigmas, runs: dict[str, list[list[float]]], titles: dict[str, str]):
@@ -85,16 +26,98 @@ def draw_alignment(sigmas, runs: dict[str, list[list[float]]], titles: dict[str,
     return figure
 
 
+def draw_split(sigmas, parts: dict[str, np.ndarray], titles: dict[str, str]):
+    """Left: how often each guide repeats the main model's error. Right: its own error. parts: guide -> [seeds, sigmas, 2]."""
+    with plots.style():
+        figure, axes = plt.subplots(1, 2, figsize=(8.8, 3.1), layout="constrained")
+        for i, (ax, title) in enumerate(zip(axes, ("repeated error", "the guide's own error"), strict=True)):
+            for (name, values), colour in zip(parts.items(), (plots.SKY, plots.VERMILLION, plots.GREEN), strict=False):
+                ax.plot(sigmas, values[:, :, i].T, color=colour, linewidth=0.6, alpha=0.6)
+                ax.plot(sigmas, values[:, :, i].mean(0), color=colour, linewidth=2, label=titles[name])
+            ax.axhline(1, color=plots.GREY, linestyle=":", linewidth=0.8)
+            ax.set(xscale="log", xlabel="noise level σ", title=f"{title} / main model's error", ylim=(0, None))
+        axes[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
 def draw_arms(arms: dict[str, Denoiser], titles: dict[str, str], n: int = 4096, noise_seed: int = 0, pixels: int = 300):
-    """Samples of each arm from the same starting points over class A's region, in figure 1's window."""
+    """Samples of each arm from the same starting points over class A's region, in figure 1's window, and their numbers."""
     truth, start = fractal("A"), draw_start(n, noise_seed)
     axis_x, axis_y, xy = grid((0.30, 0.30), 1.2, pixels)
     log_prob = truth.log_prob(xy).reshape(pixels, pixels).numpy()
     with plots.style():
-        figure, axes = plt.subplots(1, len(arms), figsize=(3.1 * len(arms), 3.3), layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(1, len(arms), figsize=(3.1 * len(arms), 3.5), layout="constrained", squeeze=False)
         for ax, (name, denoiser) in zip(axes[0], arms.items(), strict=True):
+            samples = run(denoiser, start)
+            numbers = measure(samples)
             plots.region(ax, axis_x, axis_y, log_prob, metrics.region_levels(truth)[0], plots.ORANGE)
-            plots.points(ax, run(denoiser, start).numpy(), size=1.2)
+            plots.points(ax, samples.numpy(), size=1.2)
             plots.window(ax, (0.30, 0.30), 1.2)
             ax.set_title(titles[name])
+            ax.set_xlabel(
+                f"outliers {numbers['outliers_99']:.1%}, branch TV {numbers['branch_tv']:.3f},\n"
+                f"leaves lost {numbers['leaves_lost']:.0f} of 64",
+                fontsize=8,
+            )
     return figure
+
+
+def draw_loop(axis_x, axis_y, truth, log_ratio, panels: dict[str, Tensor], centre, half_width: float):
+    """Left: log of main over guide [H, W] in a window, 0 on the data. Then samples [N, 2] of each panel in that window.
+
+    truth: the true log density [H, W]; its region that holds 99 % is drawn in every panel.
+    """
+    level = metrics.region_levels(fractal("A"))[0]
+    with plots.style():
+        figure, axes = plt.subplots(
+            1, 1 + len(panels), figsize=(3.3 * (1 + len(panels)), 3.3), layout="constrained", squeeze=False
+        )
+        shown = plots.ratio(axes[0, 0], axis_x, axis_y, log_ratio, span=3)
+        plots.contours(axes[0, 0], axis_x, axis_y, truth, levels=[level], colour=plots.INK, width=0.7)
+        figure.colorbar(shown, ax=axes[0, 0], shrink=0.7, label="log (main / guide)", extend="both")
+        axes[0, 0].set_title("the ratio, zero on the data")
+        for ax, (name, samples) in zip(axes[0, 1:], panels.items(), strict=True):
+            plots.region(ax, axis_x, axis_y, truth, level, plots.ORANGE)
+            plots.points(ax, samples.numpy(), size=3)
+            ax.set_title(name)
+        for ax in axes[0]:
+            plots.window(ax, centre, half_width)
+    return figure
+
+
+# ---- stored results: what the full experiments found
+
+
+def stored(name: str) -> dict | None:
+    """The numbers of an experiment that come with the project, or None where they do not."""
+    try:
+        return load_result(name).numbers
+    except ValueError:
+        return None
+
+
+def branch_tv(target: Mapping, models: str, arm: str, weight: float, method: str) -> list[float]:
+    """Branch TV of a method in the result of `target`, one value a seed, of the largest run with that method.
+
+    For trained models only of those training seeds for which the target is a density, so that all methods have the same.
+    """
+    rows = [r for r in target["rows"] if (r["models"], r["arm"], r["weight"]) == (models, arm, weight)]
+    seeds = {r.get("seed") for r in rows if r["method"] == "target"}
+    rows = [r for r in rows if r["method"] == method and r.get("seed") in seeds]
+    most = max((r["count"] for r in rows), default=0)
+    return [r["branch_tv"] for r in rows if r["count"] == most]
+
+
+def with_truth(where: Mapping, weight: float, side: str | None, level: float, key: str) -> float:
+    """Mean over training seeds of a number in the result of `where`: with the true score in place of all models on one side
+    of a noise level ("above" or "below"), or without it (None)."""
+    who = "main" if weight == 1 else "both"
+    arm = next(a for a in where["arms"] if (a["weight"], a["who"]) == (weight, who))
+    if side is None:
+        return float(np.mean(arm["without"][key]))
+    return float(np.mean(np.array(arm[side][key], float)[:, where["levels"].index(level)]))
+
+
+def two(weights: Mapping[str, float | None]) -> str:
+    """A predicted and a measured weight; a dash where there is none."""
+    return ", ".join("–" if weights[key] is None else f"{weights[key]:.2f}" for key in ("predicted", "measured"))
