@@ -27,7 +27,8 @@ if importlib.util.find_spec("toy2d") is None:
         package = f"diffusion-guidance[notebooks] @ git+{REPOSITORY}"
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
     else:
-        raise ModuleNotFoundError("the project is not installed: run `pip install .` in its folder, or open this notebook there")
+        missing = "the project is not installed: run `pip install .` in its folder, or open this notebook there"
+        raise ModuleNotFoundError(missing)
 
 # %% tags=["parameters"]
 FAST = False  # True: fewer images and steps, a quick look
