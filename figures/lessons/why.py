@@ -72,9 +72,9 @@ def draw_loop(axis_x, axis_y, truth, log_ratio, panels: dict[str, Tensor], centr
         figure, axes = plt.subplots(
             1, 1 + len(panels), figsize=(3.3 * (1 + len(panels)), 3.3), layout="constrained", squeeze=False
         )
-        shown = plots.ratio(axes[0, 0], axis_x, axis_y, log_ratio, span=3)
+        shown = plots.ratio(axes[0, 0], axis_x, axis_y, log_ratio, np.linspace(-3, 3, 13))
         plots.contours(axes[0, 0], axis_x, axis_y, truth, levels=[level], colour=plots.INK, width=0.7)
-        figure.colorbar(shown, ax=axes[0, 0], shrink=0.7, label="log (main / guide)", extend="both")
+        figure.colorbar(shown, ax=axes[0, 0], shrink=0.7, label="log (main / guide)")
         axes[0, 0].set_title("the ratio, zero on the data")
         for ax, (name, samples) in zip(axes[0, 1:], panels.items(), strict=True):
             plots.region(ax, axis_x, axis_y, truth, level, plots.ORANGE)

@@ -55,16 +55,16 @@ def test_unwritable_folder_is_refused_before_the_work(monkeypatch, tmp_path, cap
 
 
 @pytest.mark.parametrize("words, message", [
-    ("seeds --seed 3", "seeds does not take --seed: fig1, fig2, fig9, flow, density, fig4_8_grids do"),
+    ("seeds --seed 3", "seeds does not take --seed; these do: fig1, fig2, fig9, flow, density, fig4_8_grids"),
     ("fig1 seeds --noise-seed 1 --seed 0", "seeds does not take --seed"),
-    ("fig7 --retrain", "fig7 does not take --retrain: fig1, fig2, fig9, flow, density do"),
+    ("fig7 --retrain", "fig7 does not take --retrain; these do: fig1, fig2, fig9, flow, density"),
     ("images --retrain", "images does not take --retrain"),
     ("seeds --retrain", "seeds does not take --retrain"),
-    ("all --minutes 3", "all does not take --minutes: convergence, networks"),
-    ("experiments --weight 2", "experiments does not take --weight: fig1, fig2, flow, density do"),
-    ("fig1 --workers 2", "fig1 does not take --workers: seeds"),
-    ("fig1 --adopt x.rows.jsonl", "fig1 does not take --adopt: seeds"),
-    ("pull --data digits", "pull does not take --data: convergence"),
+    ("all --minutes 3", "all does not take --minutes; these do: convergence, networks"),
+    ("experiments --weight 2", "experiments does not take --weight; these do: fig1, fig2, flow, density"),
+    ("fig1 --workers 2", "fig1 does not take --workers; these do: seeds"),
+    ("fig1 --adopt x.rows.jsonl", "fig1 does not take --adopt; these do: seeds"),
+    ("pull --data digits", "pull does not take --data; these do: convergence"),
     ("fig1 --redraw --seed 0", "--redraw computes nothing: leave --seed out"),
     ("fig7 --fast --data digits", "--fast chooses --data itself: leave --data out"),
 ])  # fmt: skip
