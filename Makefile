@@ -20,7 +20,7 @@ $(READY): pyproject.toml
 figures: $(READY)  ## the paper's 2D figures as PNG, PDF and JSON in figures/out
 	$(BIN)/python -m figures all
 
-experiments: $(READY)  ## the 2D experiments over training seeds, half an hour; stopped, it goes on
+experiments: $(READY)  ## the 2D experiments over training seeds, over an hour; stopped, it goes on
 	$(BIN)/python -m figures experiments
 
 gallery: $(READY)  ## copy what README and notebooks show from figures/out to figures/gallery

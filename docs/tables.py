@@ -18,7 +18,8 @@ from edm.metrics import paired_difference  # noqa: E402 (found through the path 
 from figures.engine.result import GALLERY, load_result  # noqa: E402
 from figures.engine.tables import difference_text, markdown, minus  # noqa: E402
 from figures.engine.verdicts import HOLDS, NOT, OPEN, falls, rises  # noqa: E402
-from figures.toy import contestants, methods  # noqa: E402
+from figures.toy import claims_theory, contestants, methods  # noqa: E402
+from figures.toy.findings import low_noise, target_exact  # noqa: E402
 from figures.toy.seeds import label  # noqa: E402
 
 PLACE = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->", re.S)
@@ -58,8 +59,6 @@ def findings() -> str:
     seeds, product = stored("seeds"), stored("product")
     runs, change, within = seeds["runs"], seeds["difference"], seeds["outliers_within_budget"]
     fewer, lost = change["autoguidance 2"]["outliers_99"], change["autoguidance 3"]["leaves_lost"]
-    cfg = paired_difference(runs["cfg 2"]["branch_tv"], runs["autoguidance 2"]["branch_tv"])
-    tv = [np.mean(runs[arm]["branch_tv"]) for arm in ("cfg 2", "autoguidance 2")]
     equal = paired_difference(within["autoguidance"][BUDGET], within["cfg"][BUDGET])
     best = min(stored("intervals")["best"].values(), key=lambda c: c["chosen_on"]["misplaced"]["mean"])
     both, where = best["reported"]["misplaced"], f"σ ≤ {best['interval'][1]:g}"
@@ -76,7 +75,10 @@ def findings() -> str:
         ("Autoguidance removes outliers (w = 2).", falls(fewer),
          f"{size(fewer)} of {percent(runs['none']['outliers_99'])}", "seeds"),
         ("It costs variety: leaves become empty (w = 3).", rises(lost), f"{size(lost, 1, 0)} of 64 leaves", "seeds"),
-        ("At equal weight (w = 2), CFG loses more coverage.", rises(cfg), f"branch TV {tv[0]:.2f} against {tv[1]:.2f}", "seeds"),
+        ("With exact scores it is CFG's sampler that loses the branches, not its target (w = 4).",
+         claims_theory.sampler_loses(stored("target")).verdict, f"branch TV {target_exact(stored('target'))}", "target"),
+        ("Outliers arise at low noise: the truth below σ = .05 mends them.",
+         claims_theory.acts("below", "outliers", "+.1%")(stored("where")).verdict, low_noise(stored("where")), "where"),
         (coverage, HOLDS if falls(equal) == OPEN else falls(equal), difference_text(equal), "seeds"),
         (f"{guide} as guide, at {where} only, improves both together.", falls(both),
          f"misplaced −{size(both)} points", "intervals"),

@@ -2,7 +2,7 @@
 
 Settings are chosen by the lowest Fréchet distance to the training images in the primary feature space, on average over the
 training runs and the noise of the choosing stage. They are reported on other training runs and other noise. Intervals are 95 %,
-of paired differences over training runs. Writes table1.md, and table1-short.md, which the README shows, beside the picture.
+of paired differences over training runs. Writes table1.md, and table1-short.md, the rows for a page, beside the picture.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Which claims hold over training seeds? Every kind of guide at every weight, quality and coverage, paired seed by seed.
 
-Writes seeds.md, a table of selected arms, and seeds-short.md, which the README shows, beside the picture.
+Writes seeds.md, a table of selected arms, and seeds-short.md, which docs/two_dimensions.md shows, beside the picture.
 """
 
 from collections.abc import Sequence
@@ -168,7 +168,7 @@ def markdown(numbers: dict, arms: Sequence[str] = TABLE, keys: Sequence[str] = t
 
 
 def short(numbers: dict) -> str:
-    """The rows and columns that the README shows."""
+    """The rows and columns that docs/two_dimensions.md shows."""
     return markdown(numbers, SHORT, ("outliers_99", "branch_tv", "leaves_lost", "misplaced", "diverged"))
 
 
