@@ -134,7 +134,8 @@ function writeHash() {
 }
 
 function readHash() {
-  const found = readAddress([location.search.slice(1), location.hash.slice(1)].filter(Boolean).join("&"));
+  // What hosts of frames add to the address (?_xsrf=...) is none of ours: the part before # counts only where none follows it.
+  const found = readAddress(location.hash.slice(1) || location.search.slice(1));
   problems = found.problems;
   get("notices").replaceChildren();
   if (problems.length) notice(...problems);
