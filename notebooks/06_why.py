@@ -115,7 +115,7 @@ reveal(
 # %% [markdown]
 # ## 2. The same ratio at other noise levels
 #
-# The next figure is the paper's Figure 9. Compare its last two columns in the first row, σ = 0.5: one is a slope, the other is nearly flat.
+# The next figure is the paper's Figure 9. Compare the two ratios in its first column, σ = 0.5: one is a slope, the other is nearly flat.
 
 # %% tags=["hide-input"]
 nine = fig9.compute(n=512 if FAST else 4096, pixels=40 if FAST else 110)

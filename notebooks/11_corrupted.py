@@ -48,7 +48,7 @@ from edm.guidance import guide
 from edm.metrics import feature_stats, frechet_distance
 from edm.sampler import sample, sigma_steps
 from figures.engine.result import load_result
-from figures.lessons import believing, corrupted, pictures, why
+from figures.lessons import believing, pictures, why
 from figures.lessons.notebook import reveal, say, show, slider, spread, table
 from figures.toy import corruptions
 from toy2d import gaussian
@@ -426,7 +426,7 @@ show(
 table(
     ["main and guide harmed alike", "best weight", "misplaced mass: before, harmed, guided", "share undone"],
     [
-        [corruptions.name(p), f"{p['weight']:g}", corrupted.path(p, "misplaced", ".1%"), f"{corruptions.undone(p):.0%}"]
+        [corruptions.name(p), f"{p['weight']:g}", believing.path(p, "misplaced", ".1%"), f"{corruptions.undone(p):.0%}"]
         for p in c["pairs"]
         if p["main"] == p["weak"]
     ],
@@ -462,8 +462,8 @@ table(
             f"{sd[names[1]] / sd[names[0]]:.3f}, {sd[names[3]] / sd[names[0]]:.3f}",
             "one run",
         ],
-        ["dropout: outliers", corrupted.path(found["dropout"], "outliers_99", ".1%"), "not undone"],
-        ["… TV of branches", corrupted.path(found["dropout"], "branch_tv", ".3f"), "undone in part"],
+        ["dropout: outliers", believing.path(found["dropout"], "outliers_99", ".1%"), "not undone"],
+        ["… TV of branches", believing.path(found["dropout"], "branch_tv", ".3f"), "undone in part"],
         ["(ours) weight noise, one direction", f"{corruptions.undone(found['weights']):.0%} of the damage", "undone"],
         ["(ours) … unrelated directions", f"w = {found['weights apart']['weight']:g} is best", "not undone"],
         ["unlike kinds: w = 1 stays best", f"{sum(p['weight'] == 1 for p in unlike)} of {len(unlike)} pairs", "holds"],

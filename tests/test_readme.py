@@ -8,7 +8,6 @@ import pytest
 
 from figures.engine import registry
 from figures.engine.result import load_result
-from figures.toy import seeds
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -34,20 +33,6 @@ def test_tables_are_made_from_the_stored_results(tables):
     assert {"findings", "seeds-short.md"} < set(shown)
     for place, text in shown.items():
         assert text == tables.table(place), f"{place}: run `python docs/tables.py`"
-
-
-def test_tables_in_the_gallery_are_those_of_their_json():
-    result = load_result("seeds", ROOT / "figures/gallery")
-    assert (ROOT / "figures/gallery/seeds-short.md").read_text() == seeds.short(result.numbers)
-
-
-def test_a_finding_that_no_longer_holds_is_an_error(tables, monkeypatch):
-    numbers = load_result("seeds", ROOT / "figures/gallery").numbers
-    numbers["difference"]["autoguidance 2"]["outliers_99"] |= {"low": -0.03, "high": 0.01}
-    stored = tables.stored
-    monkeypatch.setattr(tables, "stored", lambda wanted: numbers if wanted == "seeds" else stored(wanted))
-    with pytest.raises(ValueError, match="no longer support: 'Autoguidance removes outliers"):
-        tables.findings()
 
 
 @pytest.mark.parametrize("page", [*PAGES, *MORE], ids=name)
@@ -92,3 +77,10 @@ def test_commands_exist(page):
             registry.names([wanted])
     for script in re.findall(r"python ((?:docs|notebooks)/[\w/]+\.py)", text):
         assert (ROOT / script).is_file(), script
+
+
+def test_the_caption_of_figure_1_has_its_numbers():
+    measured = load_result("fig1", ROOT / "figures/gallery").numbers["measured"]
+    before, after = (100 * measured[arm]["outliers_99"] for arm in ("none", "autoguidance"))
+    text = " ".join(README.split())
+    assert f"from {before:.1f} to {after:.1f} %, and {measured['autoguidance']['leaves_lost']:.0f} of the 64" in text

@@ -47,6 +47,7 @@ GROUPS: dict[str, dict[str, str]] = {  # group -> experiment -> module
             "methods",
             "product",
             "gain",
+            "steps",
         )
     },
     "images": {  # the image study, of --data

@@ -87,9 +87,9 @@ def save_picture(name: str, figure: Figure, out: Path) -> None:
     matplotlib.pyplot.close(figure)
 
 
-def few_colours(picture: io.BytesIO) -> bytes:
-    """The same PNG in 256 colours: less than half of the bytes, and nothing that an eye would see."""
+def few_colours(picture: io.BytesIO, colours: int = 256) -> bytes:
+    """The same PNG in so many colours: with 256 less than half of the bytes, and nothing that an eye would see."""
     stored = io.BytesIO()
     options = dict(method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
-    Image.open(picture).convert("RGB").quantize(256, **options).save(stored, "png", optimize=True)
+    Image.open(picture).convert("RGB").quantize(colours, **options).save(stored, "png", optimize=True)
     return stored.getvalue()

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table of cells under a header. Raises ValueError for a row of another length."""
@@ -22,3 +24,15 @@ def difference_text(d: Mapping[str, float], form: str = "+.1%") -> str:
     """A paired difference (`edm.metrics.paired_difference`) with its 95 % interval: '−2.1 (−3.3, −0.9) %'."""
     mean, low, high = (minus(f"{d[k]:{form}}") for k in ("mean", "low", "high"))
     return f"{mean} ({low}, {high})".replace("%", "") + (" %" if form.endswith("%") else "")
+
+
+def percent(values: Sequence[float]) -> str:
+    """The mean of shares: '12.4 %'."""
+    return f"{np.mean(values):.1%}".replace("%", " %")
+
+
+def size(d: Mapping[str, float], scale: float = 100, digits: int = 1) -> str:
+    """A paired difference without its sign: '2.6 (2.2 to 3.0)'."""
+    low, high = sorted((abs(d["low"]), abs(d["high"])))
+    mean, low, high = (f"{scale * v:.{digits}f}" for v in (abs(d["mean"]), low, high))
+    return f"{mean} ({low} to {high})"

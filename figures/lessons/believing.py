@@ -56,6 +56,11 @@ def beside(plain: Tensor, guided: Tensor, title: str) -> dict[str, Tensor]:
     return {"no guidance": plain, f"{title}: a pixel changes by {moved:.3f} (root mean square)": guided}
 
 
+def path(pair: Mapping, key: str, form: str) -> str:
+    """A number before a corruption, after it, and guided: means over training seeds, from the stored result of `corruptions`."""
+    return " → ".join(format(np.mean(pair[stage][key]), form) for stage in ("clean", "corrupted", "guided"))
+
+
 def draw_steps(
     steps: Sequence[int],
     distances: Mapping[str, Sequence[float]],

@@ -8,9 +8,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from figures.engine import tables
+from figures.engine.result import few_colours
 
 DPI = 90
 COLOURS = 128  # of a stored picture: a quarter of the bytes
@@ -38,13 +38,9 @@ def show(figure: Figure, caption: str) -> None:
 
 def png(figure: Figure) -> bytes:
     """The figure as a PNG of few colours: notebooks keep their pictures in the repository."""
-    drawn, stored = io.BytesIO(), io.BytesIO()
+    drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
-    picture = (
-        Image.open(drawn).convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    )
-    picture.save(stored, "png", optimize=True)
-    return stored.getvalue()
+    return few_colours(drawn, COLOURS)
 
 
 def say(markdown: str) -> None:

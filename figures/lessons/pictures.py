@@ -14,19 +14,6 @@ from edm.evaluation.sweep import sweep
 from edm.evaluation.yardstick import Yardstick, yardstick
 from edm.generate import generate
 from edm.storage import png
-from figures.lessons.inside import (  # noqa: F401 (notebook 08 calls them by this module's name)
-    draw_magnitudes,
-    draw_scales,
-    draw_training,
-    draw_uncertainty,
-    magnitudes,
-    plain_chain,
-    preconditioning,
-    row_norms,
-    scales,
-    train_a_little,
-    uncertainty,
-)
 
 Panels = Mapping[str, Tensor]  # title -> uint8 [n, C, H, W]
 

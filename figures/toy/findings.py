@@ -1,97 +1,133 @@
-"""The ten findings that open the page of results: one line each, with one number, taken from the stored results."""
+"""The ten findings that README and the page of results show: a sentence, one number, its evidence; from the stored results.
+
+A sentence whose number no longer supports it is an error: then the sentence must be written anew.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from figures.engine.verdicts import Numbers
+from edm.metrics import paired_difference
+from figures.engine.result import GALLERY, load_result
+from figures.engine.tables import difference_text, percent, size
+from figures.engine.verdicts import HOLDS, NOT, OPEN, Numbers, falls, rises
+from figures.toy import claims_theory
 from figures.toy.claims_theory import runs, tv
+from figures.toy.contestants import PAPERS
+from figures.toy.seeds_tables import populations
 
 
 class Finding(NamedTuple):
-    """A sentence with a gap {} for its number."""
+    """A sentence with its number and whether that supports it."""
 
     text: str
     result: str  # name of the stored result
     number: Callable[[Numbers], str]
+    verdict: Callable[[Numbers], str]
+
+    def told(self) -> tuple[str, str]:
+        """The sentence, and its number. Raises ValueError if the stored result no longer supports the sentence."""
+        numbers = load_result(self.result, GALLERY).numbers
+        if (said := self.verdict(numbers)) != HOLDS:
+            raise ValueError(
+                f"the stored {self.result} no longer supports {self.text!r} ({said}): reword it in findings.py"
+            )
+        return self.text, self.number(numbers)
 
 
-def points(value: float) -> str:
-    """A difference of shares in percentage points, without its sign."""
-    return f"{100 * abs(value):.1f} points"
+def change(arm: str, key: str) -> Callable[[Numbers], dict]:
+    return lambda n: n["difference"][arm][key]
 
 
-def fewer(n: Numbers) -> str:
-    plain = np.mean(n["runs"]["none"]["outliers_99"])
-    return f"{points(n['difference']['autoguidance 2']['outliers_99']['mean'])} of {100 * plain:.1f}"
+FEWER, LOST = change("autoguidance 2", "outliers_99"), change("autoguidance 2", "leaves_lost")
 
 
-def lost(n: Numbers) -> str:
-    return f"{np.mean(n['runs']['autoguidance 2']['leaves_lost']):.0f} of the 64 leaves"
-
-
-def equal_coverage(n: Numbers) -> str:
+def equal_coverage(n: Numbers) -> dict:
     found = n["outliers_within_budget"]
-    return " against ".join(f"{np.mean(found[family]['0.15']):.1%}" for family in ("autoguidance", "cfg"))
+    return paired_difference(found["autoguidance"]["0.15"], found["cfg"]["0.15"])
 
 
-def gain(n: Numbers) -> str:
-    best = min(n["best"].values(), key=lambda c: c["chosen_on"]["misplaced"]["mean"])
-    return points(best["reported"]["misplaced"]["mean"])
+def best_setting(n: Numbers) -> dict:
+    return min(n["best"].values(), key=lambda c: c["chosen_on"]["misplaced"]["mean"])
+
+
+def snapshot_helps(n: Numbers) -> str:
+    best = best_setting(n)
+    low = best["kind"] == "early" and best["interval"][1] == 0.06
+    return falls(best["reported"]["misplaced"]) if low else NOT
 
 
 def restoring(n: Numbers) -> str:
     found = n["noise_weight"]
-    return f"{found['spread']:.2f} (predicted {found['predicted']:.2f})"
+    return f"w = {found['spread']:.2f}, predicted {found['predicted']:.2f}"
 
 
-def target_exact(n: Numbers) -> str:
-    return " to ".join(f"{np.mean(tv(runs(n, 'exact', 'cfg', 4.0, method))):.2f}" for method in ("target", "ode"))
+def branch_tv(models: str, arm: str, weight: float) -> Callable[[Numbers], str]:
+    """Branch TV of the target and of the ODE's samples, for the runs whose target is a density."""
 
+    def number(n: Numbers) -> str:
+        target, ode = (runs(n, models, arm, weight, method) for method in ("target", "ode"))
+        return f"branch TV {np.mean(tv(target)):.2f}, sampled {np.mean(tv({s: ode[s] for s in target})):.2f}"
 
-def target_trained(n: Numbers) -> str:
-    target, ode = (runs(n, "trained", "autoguidance", 2.0, method) for method in ("target", "ode"))
-    return f"{np.mean(tv(target)):.2f} against {np.mean([ode[seed]['branch_tv'] for seed in target]):.2f}"
+    return number
 
 
 def low_noise(n: Numbers) -> str:
     arm = next(a for a in n["arms"] if a["weight"] == 2 and a["who"] == "both")
-    i = n["levels"].index(0.05)
-    before, after = (float(np.mean(v)) for v in (arm["without"]["outliers"], np.array(arm["below"]["outliers"])[:, i]))
-    return f"from {before:.1%} to {after:.1%}"
+    below = np.array(arm["below"]["outliers"])[:, n["levels"].index(0.05)]
+    return f"{percent(arm['without']['outliers'])} to {percent(below)}"
 
 
-def best_method(n: Numbers) -> str:
+def better_in_both(n: Numbers) -> tuple[list[str], int]:
+    """Methods of papers with certainly fewer outliers and certainly less misplaced mass than no guidance; and of how many."""
     found = n["worlds"]["trained"]["methods"]
-    change = {name: m["difference"]["no guidance"] for name, m in found.items() if "no guidance" in m["difference"]}
-    both = [name for name, d in change.items() if d["outliers"]["high"] < 0 and d["misplaced"]["high"] < 0]
-    return f"{len(both)} of {len(change)} methods ({', '.join(both)})"
+    change = {m: found[m]["difference"]["no guidance"] for m in found if PAPERS[m].number and m != "no guidance"}
+    return [m for m, d in change.items() if both_fall(d)], len(change)
 
 
-def flown(n: Numbers) -> str:
-    shipped, negative = (100 * np.mean(n["runs"][run]["3"]["diverged"]) for run in ("shipped", "negative"))
-    return f"from {shipped:.1f} % of the trajectories to {negative:.1f} %"
+def both_fall(d: dict) -> bool:
+    return falls(d["outliers"]) == falls(d["misplaced"]) == HOLDS
+
+
+def methods_text(n: Numbers) -> str:
+    names, count = better_in_both(n)
+    return f"{len(names)} of {count}: {', '.join(names)}"
+
+
+def by_gain(n: Numbers) -> tuple[list[float], list[float]]:
+    """Shares of unguided outliers in runs of negative and of positive gain."""
+    values = n["runs"]["none"]["outliers_99"]
+    negative, positive = ([values[i] for i in chosen] for chosen in populations(n["seeds"]).values())
+    return negative, positive
 
 
 FINDINGS = [
-    Finding("At w = 2 autoguidance removes {} of outliers.", "seeds", fewer),
-    Finding("It does not keep diversity in two dimensions: at w = 2 it loses {}.", "seeds", lost),
-    Finding("At equal coverage it leaves about as many outliers as CFG: {}.", "seeds", equal_coverage),
-    Finding("Guided by its own early snapshot at low noise only, the main model misplaces {} less of the mass.", "intervals",
-            gain),
-    Finding("A main model with 10 % too much input noise, guided by one with 20 %, has the true spread at w = {}.", "theory",
-            restoring),
-    Finding("With exact scores CFG's target keeps the branches and its sampler loses them: branch TV rises from {}.", "target",
-            target_exact),
-    Finding("With trained models the target is worse than the samples: branch TV {} at w = 2.", "target", target_trained),
-    Finding("Outliers arise at low noise: with the true score below σ = .05 they fall {}.", "where", low_noise),
-    Finding("At equal coverage, fewer outliers and less misplaced mass together are what {} can give.", "methods", best_method),
-    Finding("Where the model's density is made to fall far away, the flown-off points at w = 3 fall {}.", "gain", flown),
+    Finding("Autoguidance removes outliers (w = 2)", "seeds",
+            lambda n: f"{size(FEWER(n))} of {percent(n['runs']['none']['outliers_99'])}", lambda n: falls(FEWER(n))),
+    Finding("It costs variety: leaves become empty (w = 2)", "seeds", lambda n: f"{size(LOST(n), 1, 0)} of 64 leaves",
+            lambda n: rises(LOST(n))),
+    Finding("At equal coverage, eight runs leave open whether autoguidance or CFG is cleaner", "seeds",
+            lambda n: difference_text(equal_coverage(n)), lambda n: HOLDS if falls(equal_coverage(n)) == OPEN else NOT),
+    Finding("An early snapshot as guide, at σ ≤ 0.06 only, improves quality and coverage together", "intervals",
+            lambda n: f"misplaced −{size(best_setting(n)['reported']['misplaced'])} points", snapshot_helps),
+    Finding("Input noise raised by 10 % is undone by a guide with 20 %, at the predicted weight (exact scores)", "theory",
+            restoring, lambda n: claims_theory.raised_noise(n).verdict),
+    Finding("With exact scores it is CFG's sampler that loses the branches, not its target (w = 4)", "target",
+            branch_tv("exact", "cfg", 4.0), lambda n: claims_theory.sampler_loses(n).verdict),
+    Finding("With trained models autoguidance's target is worse than its samples (w = 2)", "target",
+            branch_tv("trained", "autoguidance", 2.0), lambda n: claims_theory.trained_target(n).verdict),
+    Finding("Outliers arise at low noise: the true score below σ = .05 mends them", "where", low_noise,
+            lambda n: claims_theory.acts("below", "outliers", "+.1%")(n).verdict),
+    Finding("At equal coverage, few methods have fewer outliers and less misplaced mass than no guidance", "methods",
+            methods_text, lambda n: HOLDS if 4 * len(better_in_both(n)[0]) < better_in_both(n)[1] else NOT),
+    Finding("The sign of one trained number, the gain, splits the training runs (unguided outliers)", "seeds",
+            lambda n: " or ".join(map(percent, by_gain(n))),
+            lambda n: HOLDS if max(by_gain(n)[0]) < min(by_gain(n)[1]) else NOT),
 ]  # fmt: skip
 
 
-def line(finding: Finding, numbers: Numbers, gallery: str) -> str:
-    """A finding as an item of a Markdown list, linked to its picture."""
-    text = finding.text.format(f"**{finding.number(numbers)}**")
-    return f"1. {text} [{finding.result}]({gallery}/{finding.result}.png)"
+def items() -> list[str]:
+    """The findings as a numbered list in Markdown, each linked to its picture."""
+    told = ((f.told(), f.result) for f in FINDINGS)
+    return [f"1. {text}: **{number}**. [{result}](figures/gallery/{result}.png)" for (text, number), result in told]

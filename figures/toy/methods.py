@@ -145,26 +145,21 @@ def markdown(numbers: dict, world: str = "trained") -> str:
 
 
 def short(numbers: dict, world: str = "trained") -> str:
-    """The table without the comparisons with guides: what each method reports, and its changes against no guidance."""
-    forms = dict(outliers=".1%", branch_tv=".3f", leaves_lost=".1f", misplaced=".1%", evaluations=".0f")
+    """A smaller table for a page: what each method reports, and its changes against no guidance and against CFG."""
     lines = []
     for name, m in numbers["worlds"][world]["methods"].items():
-        cells = [format(float(np.mean(m["report"][key])), form) for key, form in forms.items()]
-        change = m["difference"].get("no guidance")
-        changes = [tables.difference_text(change[key]) if change else "" for key in ("outliers", "misplaced")]
-        lines.append([name, f"{m['strength']:g}", *cells, *changes])
-    head = [
-        "",
-        "strength",
-        "outliers",
-        "branch TV",
-        "leaves lost",
-        "misplaced",
-        "evaluations",
-        "Δ outliers",
-        "Δ misplaced",
-    ]
-    return tables.markdown(head, lines)
+        report, paper = m["report"], PAPERS[name].number
+        row = [name, f"[{paper}](https://arxiv.org/abs/{paper})" if paper else "", f"{m['strength']:g}"]
+        row += [
+            tables.percent(report["outliers"]),
+            f"{np.mean(report['branch_tv']):.3f}",
+            tables.percent(report["misplaced"]),
+        ]
+        for baseline, key in (("no guidance", "outliers"), ("no guidance", "misplaced"), ("CFG", "outliers")):
+            row.append(tables.difference_text(m["difference"][baseline][key]) if baseline in m["difference"] else "")
+        lines.append([*row, f"{np.mean(report['evaluations']):.0f}"])
+    head = ["method", "paper", "strength", "outliers", "branch TV", "misplaced", "Δ outliers", "Δ misplaced"]
+    return tables.markdown([*head, "Δ outliers to CFG", "network calls"], lines)
 
 
 def claims_markdown(numbers: dict, world: str = "trained") -> str:

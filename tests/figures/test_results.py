@@ -68,11 +68,18 @@ def test_the_page_is_what_the_stored_results_make():
 
 
 def test_ten_findings_with_a_number_and_a_picture_each():
-    assert len(findings.FINDINGS) == 10
+    assert len(findings.FINDINGS) == len(findings.items()) == 10
     for finding in findings.FINDINGS:
-        line = findings.line(finding, results.load_result(finding.result, results.GALLERY).numbers, "figures/gallery")
-        assert re.search(r"\d", line.partition("**")[2].partition("**")[0]) and finding.text.count("{}") == 1
+        assert re.search(r"\d", finding.told()[1])
         assert (results.GALLERY / f"{finding.result}.png").is_file()
+
+
+def test_a_finding_that_no_longer_holds_is_an_error(monkeypatch):
+    result = results.load_result("seeds", results.GALLERY)
+    result.numbers["difference"]["autoguidance 2"]["outliers_99"] |= {"low": -0.03, "high": 0.01}
+    monkeypatch.setattr(findings, "load_result", lambda name, folder: result)
+    with pytest.raises(ValueError, match="no longer supports 'Autoguidance removes outliers"):
+        findings.FINDINGS[0].told()
 
 
 def test_every_claim_has_a_verdict_and_a_picture():
