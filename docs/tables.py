@@ -16,8 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from figures.engine.result import GALLERY, load_result  # noqa: E402 (found through the path above)
 from figures.engine.tables import difference_text, markdown, minus, percent  # noqa: E402
-from figures.toy import methods, seeds_tables  # noqa: E402
-from figures.toy.findings import FINDINGS  # noqa: E402
+from figures.toy import findings, methods, seeds_tables  # noqa: E402
 from figures.toy.seeds import label  # noqa: E402
 
 PLACE = re.compile(r"<!-- table: (\S+) -->\n(.*?)<!-- end of table -->", re.S)
@@ -26,12 +25,6 @@ BUDGET = "0.15"  # of branch TV
 
 def stored(name: str) -> Mapping:
     return load_result(name, GALLERY).numbers
-
-
-def findings() -> str:
-    """What was found (`figures.toy.findings`): a sentence, its number, its evidence."""
-    rows = [(*f.told(), f"[{f.result}](figures/gallery/{f.result}.json)") for f in FINDINGS]
-    return markdown(("finding", "number", "evidence"), rows)
 
 
 def populations() -> str:
@@ -130,9 +123,8 @@ def method_claims() -> str:
     return markdown(("method", "claim", "compared with", "trained models", "exact models"), rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    f.__name__: f
-    for f in (findings, populations, equal_coverage, pull, one_sided, product, method_numbers, method_claims)
+TABLES: dict[str, Callable[[], str]] = {"findings": findings.table} | {
+    f.__name__: f for f in (populations, equal_coverage, pull, one_sided, product, method_numbers, method_claims)
 }
 
 

@@ -57,9 +57,10 @@ in other ways, and at the weights at which quality is best. Two dimensions also 
 vanishes as the dimension grows ([2502.07849](https://arxiv.org/abs/2502.07849)), while with very many classes it stays
 ([2602.00716](https://arxiv.org/abs/2602.00716)). So read this line as a statement about low dimension.
 
-**The solver has converged.** All of this uses 32 steps down to σ = .002. With 128 steps, or with 256 down to .0005, the mean share
-of outliers changes by at most {outliers_off} and branch TV by at most {tv_off} (`python -m figures steps`: four arms, eight
-training seeds, 8192 points). The gain of autoguidance at w = 2 is {gain} with 32 steps and {gain_more} with 256.
+**The solver has converged.** All of this uses 32 steps down to σ = .002. With 128 steps, or with 256 down to .0005, the
+mean share of outliers changes by at most {outliers_off}. Branch TV changes by at most {tv_off}. Autoguidance at w = 2
+changes outliers by {gain}. With 256 steps it changes them by {gain_more}.
+(`python -m figures steps`: four arms, eight training seeds.)
 
 ### Two populations of training runs
 
@@ -93,7 +94,8 @@ TOY = "In two dimensions, where everything is exact"
 THEORY_NOTES = """
 **What the last step costs.** The paper's sampler ends at σ = .002 and takes one Euler step from there to 0. Even with the true
 score that step leaves a leaf at {leaf:.1%} of its width, however many steps come before. So in the paper's setting less guidance
-restores a leaf: blurs of .004 and .008 need w = {coarse:.2f} there, and {fine:.2f} with steps that go on to .0002 (both predicted).
+restores a leaf. For blurs of .004 and .008 the closed form says w = {coarse:.2f} there. With steps down to .0002 it
+says {fine:.2f}.
 
 **Why the leaves do not follow.** A leaf that is alone in the plane does follow the prediction. In the tree it has a sister nearby,
 and a blur of .01 makes the two overlap. Then mass moves between them, and a width says little about either.
@@ -120,7 +122,7 @@ CLAIMS |= {heading: listed for heading, study in IMAGES.items() if (listed := me
 def page(claims: dict[str, list[Claim]]) -> str:
     """The page as Markdown: findings, how to read it, and a table for each heading."""
     lines = [TITLE]
-    lines += findings.items()
+    lines.append(findings.table().rstrip())
     lines.append(HOW_TO_READ.rstrip())
     for heading, listed in claims.items():
         lines += [f"\n## {heading}\n", table(listed).rstrip()]

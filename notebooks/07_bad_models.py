@@ -214,8 +214,8 @@ top = min(d["cells"], key=lambda g: g["change"]["outliers_99"]["mean"])
 show(
     guide_design.draw(made),
     f"**Figure 7.2.** Change of outliers by {len(d['cells'])} guides, {len(d['seeds'])} training seeds. Between T/16 "
-    f"and T/2 the lines are flat. The best guide has width {top['hidden']} and {top['length']} iterations, with a change "
-    f"of {difference_text(top['change']['outliers_99'], '+.1%')}; its neighbors are within the interval.",
+    f"and T/2 the lines are flat. The best guide has width {top['hidden']} and {top['length']} iterations, with a "
+    f"change of {difference_text(top['change']['outliers_99'], '+.1%')}; its neighbors are within the interval.",
 )
 
 # %%

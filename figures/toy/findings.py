@@ -10,7 +10,7 @@ import numpy as np
 
 from edm.metrics import paired_difference
 from figures.engine.result import GALLERY, load_result
-from figures.engine.tables import difference_text, percent, size
+from figures.engine.tables import difference_text, markdown, percent, size
 from figures.engine.verdicts import HOLDS, NOT, OPEN, Numbers, falls, rises
 from figures.toy import claims_theory
 from figures.toy.claims_theory import runs, tv
@@ -127,7 +127,7 @@ FINDINGS = [
 ]  # fmt: skip
 
 
-def items() -> list[str]:
-    """The findings as a numbered list in Markdown, each linked to its picture."""
-    told = ((f.told(), f.result) for f in FINDINGS)
-    return [f"1. {text}: **{number}**. [{result}](figures/gallery/{result}.png)" for (text, number), result in told]
+def table() -> str:
+    """The findings in Markdown, a line each, linked to their pictures."""
+    rows = [(*f.told(), f"[{f.result}](figures/gallery/{f.result}.png)") for f in FINDINGS]
+    return markdown(("finding", "number", "evidence"), rows)
