@@ -101,7 +101,9 @@ def clean(notebook, old: Path) -> None:
     """Drop what differs from run to run without meaning; keep the cell ids of the notebook that lies there."""
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k == "tags"})
+        tags = cell.metadata.get("tags", [])
+        hidden = {"jupyter": {"source_hidden": True}} if "hide-input" in tags else {}  # JupyterLab's word for it
+        cell.metadata = nbformat.from_dict(({"tags": tags} if tags else {}) | hidden)
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]  # progress bars
     ids = {}

@@ -71,6 +71,15 @@ def test_drift_is_noticed(tmp_path):
             check_pair(script)
 
 
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_code_hidden_on_the_site_is_hidden_in_jupyter_too(script):
+    """The site goes by the tag, JupyterLab by a word of its own."""
+    notebook = nbformat.read(script.with_suffix(".ipynb"), 4)
+    tagged = ["hide-input" in cell.metadata.get("tags", []) for cell in notebook.cells]
+    hidden = [cell.metadata.get("jupyter", {}).get("source_hidden", False) for cell in notebook.cells]
+    assert hidden == tagged and any(tagged) == ("hide-input" in script.read_text()), "notebooks/build.py run"
+
+
 def test_sync_changes_nothing(tmp_path):
     """Whichever half of a pair is the newer one: scripts stay as they are, to the byte, notebooks keep cells and ids."""
     pairs = copy_pairs(tmp_path, SCRIPTS)
