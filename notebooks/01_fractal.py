@@ -13,6 +13,9 @@
 #
 # **Read before:** nothing; you should know what a gradient and a Gaussian are. **Time:** 40 minutes to read, half a minute to run.
 # **Terms:** the [glossary](../docs/glossary.md).
+#
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
 
 # %% tags=["setup"]
 REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
@@ -148,6 +151,8 @@ noise = np.geomspace(0.002, 5, 12)
 knows = [world.knowledge(noise, N // 2, seed) for seed in range(3)]
 half = [float(np.interp(2.0, k["branches"], k["sigma"])) for k in knows]
 lost = [float(np.interp(-0.75, -k["right"], k["sigma"])) for k in knows]
+
+# %% tags=["hide-input"]
 reveal(answer_1, "c", f"That is at σ = {np.mean(lost):.2f}. Two branches are possible from σ = {np.mean(half):.3f} on.")
 
 # %% tags=["hide-input"]
@@ -249,7 +254,11 @@ for seed in range(3):
         apart = average_of_data(x, 0.1, n, seed + 100) - A(x, 0.1)
         distance[n].append(apart.norm(dim=1).mean().item() / 0.1)
 factor = np.mean(distance[2**10]) / np.mean(distance[2**14])
+
+# %% tags=["hide-input"]
 reveal(answer_2, "b", f"Sixteen times the data, a distance {factor:.1f} times smaller: the 1/√n of an average.")
+
+# %%
 table(["data points averaged", "mean distance, in units of σ"], [[n, spread(v, ".4f")] for n, v in distance.items()])
 
 # %% [markdown]
@@ -308,7 +317,11 @@ for n in floors:
         got = A.posterior(sample).double().mean(0)
         floors[n].append((outliers, 0.5 * (got - due).abs().sum().item(), metrics.leaves_lost(got, due)))
 columns = {n: list(zip(*rows, strict=True)) for n, rows in floors.items()}
+
+# %% tags=["hide-input"]
 reveal(answer_3, "b", f"{spread(columns[1024][2], '.0f')} of 64, by chance alone.")
+
+# %%
 table(
     ["true samples", "outliers", "TV of branches", "leaves lost, of 64"],
     [[n, spread(c[0], ".2%"), spread(c[1], ".3f"), spread(c[2], ".1f")] for n, c in columns.items()],
@@ -341,5 +354,7 @@ table(
 # 3. What is $D(x;\sigma)$ as σ goes to 0, at a point where there are no data?
 # 4. Replace the 99 % of the ruler by 99.9 %. Which conclusions of notebook 4 should not depend on it? Try them there.
 # 5. Derive from Tweedie's formula that $\sigma^2\,\nabla\log p$ is minus the expected noise in $x$.
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/01.md` beside this notebook.
 #
 # Next: [2 · Learning a score](02_learning.ipynb). All: [the table of walkthroughs](README.md).

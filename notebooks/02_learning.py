@@ -12,6 +12,9 @@
 # - explain why a model is wrong where there are no data.
 #
 # **Read before:** notebook [1](01_fractal.ipynb). **Time:** 35 minutes to read, half a minute to run. **Terms:** the [glossary](../docs/glossary.md).
+#
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
 
 # %% tags=["setup"]
 REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
@@ -127,6 +130,8 @@ kinds = ("main", "early", "small", "guide")
 models = {kind: [pretrained.load(kind, seed) for seed in SEEDS] for kind in kinds}
 curves = {kind: [metrics.error_curve(m, sigmas, N // 2) for m in models[kind]] for kind in kinds}
 worst = sigmas[np.argmax(np.mean(curves["main"], 0))]
+
+# %% tags=["hide-input"]
 reveal(answer_1, "c", f"The loss is largest at σ = {worst:.3f}.")
 
 # %% [markdown]
@@ -168,6 +173,8 @@ def run(denoiser, seed):
 samples = {kind: [run(m, seed) for m, seed in zip(models[kind], SEEDS)] for kind in kinds}
 samples["true score"] = [run(A, seed) for seed in SEEDS[:2]]
 outliers = {kind: [(~(A.log_prob(x) >= level)).double().mean().item() for x in xs] for kind, xs in samples.items()}
+
+# %% tags=["hide-input"]
 reveal(answer_2, "b", f"{spread(outliers['main'], '.1%')}, over {len(SEEDS)} training seeds.")
 
 # %% [markdown]
@@ -203,7 +210,11 @@ answer_3 = None  # "a", "b" or "c"
 # %%
 depths = [learning.outliers_by_depth(x) for x in samples["main"]]
 trunk, leaf = (np.mean([rows[d]["outliers"] for rows in depths]) for d in (0, 6))
+
+# %% tags=["hide-input"]
 reveal(answer_3, "c", f"Of the samples near a leaf {leaf:.0%} are outliers, of those near the trunk {trunk:.1%}.")
+
+# %%
 table(
     ["generation of the nearest branch", "share of the samples", "of these, outliers"],
     [[d, *(spread([rows[d][k] for rows in depths], ".1%") for k in ("share", "outliers"))] for d in range(7)],
@@ -308,5 +319,7 @@ table(
 # 3. If the loss were an expectation over the *model's* samples, what would it forget instead?
 # 4. Predict, before notebook 4: the guide's samples have more outliers, in the same places. If you extrapolate from the guide through the
 #    main model, which way do outliers move?
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/02.md` beside this notebook.
 #
 # Back: [1 · The fractal](01_fractal.ipynb). Next: [3 · Sampling](03_sampling.ipynb). All: [the table of walkthroughs](README.md).

@@ -13,6 +13,9 @@
 #
 # **Read before:** notebook [1](01_fractal.ipynb), and sections 1 to 4 of notebook [2](02_learning.ipynb). **Time:** 35 minutes to read,
 # half a minute to run. **Terms:** the [glossary](../docs/glossary.md).
+#
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
 
 # %% tags=["setup"]
 REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
@@ -107,6 +110,8 @@ fine = sigma_steps(64, sigma_max=SIGMA_MAX)
 paths = [sample(A, draw_start(128 if FAST else 512, seed), fine, trajectory=True) for seed in SEEDS]
 settled = [sampling.decided(p, fine) for p in paths]
 when = [sampling.half_decided(fine, p) for p in settled]
+
+# %% tags=["hide-input"]
 reveal(answer_1, "b", f"At σ = {spread(when, '.3f')}, over {len(SEEDS)} sets of noise.")
 
 # %% tags=["hide-input"]
@@ -175,6 +180,8 @@ steps = [8, 16, 32, 64] if FAST else [8, 16, 32, 64, 128]
 runs = [sampling.convergence(steps, n=16 if FAST else 64, seed=s, reference=256 if FAST else 768) for s in SEEDS]
 orders = {name: [sampling.order(steps[1:], run[name][1:]) for run in runs] for name in sampling.METHODS}
 gain = np.mean([run["Euler"][1] / run["Heun"][0] for run in runs])
+
+# %% tags=["hide-input"]
 reveal(answer_2, "b", f"Heun's error is {gain:.1f} times smaller, and the gap widens with more steps.")
 
 # %% tags=["hide-input"]
@@ -262,7 +269,11 @@ for amount in (0, 5) if FAST else (0, 2, 5, 10):
         stirred.setdefault(str(amount), {}).setdefault("outliers_99", []).append(measure(x)["outliers_99"])
 changes = {amount: 100 * difference(stirred, amount, "0", "outliers_99") for amount in stirred if amount != "0"}
 least = min(change.mean() for change in changes.values())
+
+# %% tags=["hide-input"]
 reveal(answer_3, "c", f"The best amount changes outliers by {least:+.1f} points on average.")
+
+# %%
 table(
     ["S_churn", "outliers, main model", "change in points, seed by seed"],
     [
@@ -304,5 +315,7 @@ table(
 # 3. Why does the table of section 5 not list the *branch TV* for the true score at these $n$?
 # 4. Which step of the 32 could you leave out with the least harm? Try it: `sigmas` is just a tensor.
 # 5. A sampler of order 3 exists. Would you use it? Argue from Figure 3.4 and the table.
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/03.md` beside this notebook.
 #
 # Back: [2 · Learning a score](02_learning.ipynb). Next: [4 · Guidance](04_guidance.ipynb). All: [the table of walkthroughs](README.md).

@@ -13,6 +13,9 @@
 #
 # **Read before:** notebooks [2](02_learning.ipynb) and [3](03_sampling.ipynb). **Time:** 45 minutes to read, one to two minutes to run.
 # **Terms:** the [glossary](../docs/glossary.md).
+#
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
 
 # %% tags=["setup"]
 REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
@@ -134,6 +137,8 @@ def arms(seed):
 
 runs = over_seeds(arms, SEEDS, N)
 before, after = (spread(runs[arm]["outliers_99"], ".1%") for arm in ("none", "autoguidance 3"))
+
+# %% tags=["hide-input"]
 reveal(answer_1, "c", f"Outliers go from {before} to {after}. The next figure looks kinder than this number.")
 
 # %% [markdown]
@@ -304,6 +309,8 @@ def interval_arms(seed):
 runs |= over_seeds(interval_arms, SEEDS, N)
 change = {arm: 100 * difference(runs, arm, "none", "outliers_99").mean() for arm in interval_arms(0)}
 low, high = (change[f"autoguidance {name}"] for name in ("0-0.03", "0.1-5"))
+
+# %% tags=["hide-input"]
 reveal(answer_2, "a", f"Autoguidance changes outliers by {low:+.1f} points at low noise and {high:+.1f} at high noise.")
 
 # %%
@@ -342,7 +349,11 @@ runs |= over_seeds(guide_arms, SEEDS, N)
 names = {"early 2": "less trained", "small 2": "smaller", "guide 2": "both (the paper's)"}
 means = {arm: sum(runs[arm]["outliers_99"]) for arm in names}
 least = min(means, key=means.get)
+
+# %% tags=["hide-input"]
 reveal(answer_3, "abc"[list(names).index(least)], f"Fewest outliers are left with the guide that is {names[least]}.")
+
+# %%
 table(paired.HEADER, paired.rows(runs, {"none": "no guidance"} | names))
 
 
@@ -383,5 +394,7 @@ table(
 # 3. Find the interval and weight with the fewest outliers for autoguidance on training seed 0. Then test the choice on seeds 1 and 2. Does
 #    it hold? Why must one do it in this order?
 # 4. Why can a trajectory fly off although both models alone never do? (Write the guided score far from the data as a sum of the two.)
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/04.md` beside this notebook.
 #
 # Back: [3 · Sampling](03_sampling.ipynb). Next: [5 · Why it works, on a line](05_one_dimension.ipynb). All: [the table of walkthroughs](README.md).

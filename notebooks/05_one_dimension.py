@@ -13,6 +13,9 @@
 #
 # **Read before:** notebooks [3](03_sampling.ipynb) and [4](04_guidance.ipynb). **Time:** 60 minutes to read, half a minute to run.
 # **Terms:** the [glossary](../docs/glossary.md).
+#
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
 
 # %% tags=["setup"]
 REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
@@ -95,6 +98,8 @@ main, weak = gaussian.ideal_denoiser(s_main), gaussian.ideal_denoiser(s_weak)
 measured = {w: sampled(guide(main, weak, w)).std() for w in (1.0, 1.5, 2.0, 3.0, 4.0)}
 best = 1 + math.log(s_main / s) / math.log(s_weak / s_main)
 at_best = sampled(guide(main, weak, best)).std()
+
+# %% tags=["hide-input"]
 reveal(answer_1, "b", f"The formula gives w = {best:.2f}. Samples at that weight have a width of {at_best:.3f}.")
 
 # %% [markdown]
@@ -232,6 +237,7 @@ levels = np.geomspace(1e-3, 100, 200)
 by_scores = np.trapezoid(levels * [score_error(sigma) for sigma in levels], levels)
 say(f"KL(data‖model): {directly:.4f} nats from the two densities, {by_scores:.4f} from the errors of the score.")
 
+
 # %% [markdown]
 # What does this divergence punish? Look at $\int p\log\frac{p}{q}$. Where the data have mass and the model has none, the logarithm is
 # infinite. Where the data have no mass, $p = 0$ and the integrand is zero, whatever the model does there. **A model that must be simple
@@ -271,6 +277,7 @@ show(
     f"opposite one forgets a mode. In the valley, where |x| < 0.3, lies {in_strip[0]:.1%} of the data and "
     f"{in_strip[1]:.0%} of the wide fit.",
 )
+
 
 # %% [markdown]
 # Real models are far better than one Gaussian. But what is left of their error is of this kind, and a smaller or less trained model has more of it.
@@ -352,6 +359,8 @@ answer_2 = None  # "a", "b" or "c"
 # %%
 log_ratio = lambda x: math.log(density(x, S_MAIN) / density(x, S_WEAK))
 slope = (log_ratio(0.201) - log_ratio(0.199)) / 0.002
+
+# %% tags=["hide-input"]
 reveal(
     answer_2,
     "a" if slope > 0.1 else "b" if slope < -0.1 else "c",
@@ -371,6 +380,7 @@ show(
     "guidance pushes. All arrows lead out of the valley (shaded) and back from the outer tails. The ratio is "
     f"{math.exp(log_ratio(0.0)):.2f} in the middle of the valley and {math.exp(log_ratio(1.0)):.2f} at a mode.",
 )
+
 
 # %% [markdown]
 # Now sample. In the next figure, look at the valley first and then at the width of the modes.
@@ -428,6 +438,8 @@ answer_3 = None  # "a", "b" or "c"
 pair = [gaussian.two_modes(share, distance=1.0, s=0.05) for share in (0.01, 0.02)]
 found = (sampled(guide(*pair, 3.0)) > 0).mean()
 theory, product = gaussian.guided_share(0.01, 0.02, 3.0), gaussian.product_share(0.01, 0.02, 3.0)
+
+# %% tags=["hide-input"]
 reveal(
     answer_3,
     "c",
@@ -484,5 +496,7 @@ table(
 #    What is the mean of the samples at $w = 3$?
 # 4. In section 7, choose a guide that fills the valley *less* than the main model does. What happens, and why?
 # 5. Compute $h$ for a Gaussian of width $s$. In which direction does it point at $x > 0$?
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/05.md` beside this notebook.
 #
 # Back: [4 · Guidance](04_guidance.ipynb). Next: [6 · Why it works, on the fractal](06_why.ipynb). All: [the table of walkthroughs](README.md).

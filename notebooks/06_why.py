@@ -13,6 +13,9 @@
 #
 # **Read before:** notebooks [4](04_guidance.ipynb) and [5](05_one_dimension.ipynb). **Time:** 45 minutes to read, 2 minutes to run.
 # **Terms:** the [glossary](../docs/glossary.md).
+#
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
 
 # %% tags=["setup"]
 REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
@@ -105,6 +108,8 @@ table(
     ],
 )
 removed = [1 - e["autoguidance"]["outliers_99"] / e["none"]["outliers_99"] for e in others]
+
+# %% tags=["hide-input"]
 reveal(
     answer_1,
     "b",
@@ -311,6 +316,8 @@ table(
     ],
 )
 plain, trained, perfect, exact, exact_2, exact_4 = found
+
+# %% tags=["hide-input"]
 reveal(
     answer_2,
     "c",
@@ -565,6 +572,8 @@ table(["claim", "number"], claims)
 # 3. At which weight does guidance give the guide's own samples? What is guidance between that weight and 1, and is it useful in section 5?
 # 4. In the table of section 6, seeds 1 and 3 have a rise and no clump. Repeat it at σ = 0.01 and 0.06. Which level tells the runs apart best?
 # 5. Why must the target be taken at σ = 0.01 for trained models, and at σ = 0 for exact ones?
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/06.md` beside this notebook.
 #
 # Back: [5 · Why it works, on a line](05_one_dimension.ipynb). Next: [7 · What makes a good bad model](07_bad_models.ipynb).
 # All: [the table of walkthroughs](README.md).

@@ -12,6 +12,9 @@
 #
 # **Read before:** notebook [6](06_why.ipynb). **Time:** 35 minutes to read, one minute to run.
 # **Terms:** the [glossary](../docs/glossary.md).
+#
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
 
 # %% tags=["setup"]
 REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
@@ -125,6 +128,8 @@ table(
     ],
 )
 least = max(change, key=lambda kind: change[kind].mean())
+
+# %% tags=["hide-input"]
 reveal(
     answer_1,
     "abc"[list(KINDS).index(least)],
@@ -198,6 +203,8 @@ def sure(key, sign):
 
 
 better = sure("misplaced", -1)
+
+# %% tags=["hide-input"]
 reveal(
     answer_2,
     "c" if better == 0 else "b" if better < len(d["cells"]) / 2 else "a",
@@ -318,6 +325,8 @@ gains = {name: v["difference"]["2"] for name, v in s["settings"].items()}
 certain = [name for name, g in gains.items() if g["outliers_99"]["high"] < 0]
 fewer = [name for name, g in gains.items() if g["outliers_99"]["mean"] < 0]
 worse = [name for name, g in gains.items() if g["branch_tv"]["low"] > 0]
+
+# %% tags=["hide-input"]
 reveal(
     answer_3,
     "c" if len(certain) < len(gains) / 4 else "b" if len(certain) < 3 * len(gains) / 4 else "a",
@@ -407,6 +416,8 @@ table(
 #    than the snapshot itself?
 # 4. The map was read at weights chosen on other starting points. What would go wrong if they were chosen on the same ones?
 # 5. With three training seeds, a 95 % interval uses Student's t with two degrees of freedom. How much narrower would it be with eight seeds of the same spread?
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/07.md` beside this notebook.
 #
 # Back: [6 · Why it works, on the fractal](06_why.ipynb). Next: [8 · From 2D to images](08_digits.ipynb).
 # All: [the table of walkthroughs](README.md).

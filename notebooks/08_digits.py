@@ -14,6 +14,9 @@
 #
 # **Read before:** notebook [4](04_guidance.ipynb). **Time:** 45 minutes to read, 2 to 3 minutes to run.
 # **Terms:** the [glossary](../docs/glossary.md).
+#
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
 
 # %% tags=["setup"]
 REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
@@ -106,6 +109,8 @@ table(
     ["samples of", "median distance to the nearest training image"],
     [[title, f"{value:.3f}"] for title, value in far.items()],
 )
+
+# %% tags=["hide-input"]
 reveal(
     answer_1,
     "c",
@@ -196,6 +201,8 @@ through = {
 }
 chains = {"torch": inside.plain_chain(), "EDM2": inside.plain_chain(preserving=True)}
 left = chains["torch"][-1]
+
+# %% tags=["hide-input"]
 reveal(
     answer_2,
     "b" if left < 0.1 else "a" if left < 1 else "c",
@@ -314,6 +321,8 @@ table(
     [[arm, *(changes(key)[arm] for key in NUMBERS)] for arm in runs if arm != "none"],
 )
 lost = {kind: difference(runs, f"{kind} 3", "none", "recall").mean() for kind in ("autoguidance", "cfg")}
+
+# %% tags=["hide-input"]
 reveal(
     answer_3,
     "b" if lost["cfg"] < lost["autoguidance"] - 0.05 else "a" if lost["autoguidance"] < lost["cfg"] - 0.05 else "c",
@@ -446,6 +455,8 @@ table(
 # 3. The exact denoiser of the set has distance 0 to it. Which of the four numbers of section 5 would praise it, and which would not?
 # 4. Train a network (`python -m edm train`), and repeat Figure 8.4 with the last weights instead of their average. Do the dots move to the lines?
 # 5. CFG's guide is the main model without the class. Why can it not be called a bad version of the main model, and where in Figure 8.6 do you see it?
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/08.md` beside this notebook.
 #
 # Back: [7 · What makes a good bad model](07_bad_models.ipynb). Next: [9 · Averages of weights](09_ema.ipynb).
 # All: [the table of walkthroughs](README.md).

@@ -12,6 +12,9 @@
 #
 # **Read before:** notebook [2](02_learning.ipynb). **Time:** 30 minutes to read, one minute to run.
 # **Terms:** the [glossary](../docs/glossary.md).
+#
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
 
 # %% tags=["setup"]
 REPOSITORY = ""  # to install from; `python notebooks/address.py URL` sets it
@@ -68,6 +71,8 @@ table(
     ["σ_rel", "exponent γ", "share of the last tenth of training"],
     [[std, f"{std_to_exponent(std):.2f}", f"{late[std]:.0%}"] for std in WIDTHS],
 )
+
+# %% tags=["hide-input"]
 reveal(answer_1, "a" if late[0.10] < 0.3 else "b" if late[0.10] < 0.75 else "c", f"It is {late[0.10]:.0%}.")
 
 # %% [markdown]
@@ -177,6 +182,8 @@ table(
 )
 few = dict(zip(WANTED, np.mean(far[4], 0) / np.mean(moved, 0)))
 worst = max((0.02, 0.07, 0.25), key=few.get)
+
+# %% tags=["hide-input"]
 reveal(
     answer_2,
     {0.02: "a", 0.07: "b", 0.25: "c"}[worst],
@@ -209,6 +216,8 @@ def error_by_width(run):
 full = [error_by_width(r) for r in runs]
 short = [error_by_width(train_tracked(seed, iterations=STEPS // 8, snapshot_every=STEPS // 96)) for seed in SEEDS]
 gain, gain_short = ([min(e[w] for w in SWEEP) / e["last"] - 1 for e in some] for some in (full, short))
+
+# %% tags=["hide-input"]
 reveal(
     answer_3,
     "a" if np.mean(gain) < -0.4 else "b" if np.mean(gain) < 0 else "c",
@@ -274,6 +283,8 @@ table(
 # 2. Which width has the uniform average of all weights, and why can the program not go beyond it?
 # 3. Why do coefficients of opposite sign not amplify the rounding of float16 snapshots much? Estimate it from Figure 9.2.
 # 4. Guide and main model may have different widths. In which direction would you move the guide's, to make it worse *in the main model's own way* (notebook 6)?
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/09.md` beside this notebook.
 #
 # Back: [8 · From 2D to images](08_digits.ipynb). Next: [10 · What is measured on images](10_images.ipynb).
 # All: [the table of walkthroughs](README.md).

@@ -14,6 +14,9 @@
 # **Read before:** notebook [8](08_digits.ipynb). **Time:** 40 minutes to read, 4 minutes to run.
 # **Terms:** the [glossary](../docs/glossary.md).
 #
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
+#
 # The data are Fashion-MNIST, 30 MB, which are downloaded if they are not on this machine. `DATA = "digits"` runs without a download.
 
 # %% tags=["setup"]
@@ -145,6 +148,8 @@ def real_test(count):
 
 
 floor = distances(real_test(COUNT))
+
+# %% tags=["hide-input"]
 reveal(
     answer_1,
     "b",
@@ -322,6 +327,8 @@ table(
     ],
 )
 gaps = [d[TWO[1]] - d[TWO[0]] for d in (here, other)]
+
+# %% tags=["hide-input"]
 reveal(
     answer_3,
     "c" if gaps[0] * gaps[1] < 0 else "b",
@@ -386,6 +393,8 @@ table(
 # 3. Truncation narrows samples. Why does that help a sampler with 12 steps more than one with 32?
 # 4. In which feature space would you expect CFG to look best, and why?
 # 5. A paper compares its method at 50 steps with a rival at 20, with the same number of evaluations. Which control do you ask for?
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/10.md` beside this notebook.
 #
 # Back: [9 · Averages of weights](09_ema.ipynb). Next: [11 · Models that were harmed on purpose](11_corrupted.ipynb).
 # All: [the table of walkthroughs](README.md).

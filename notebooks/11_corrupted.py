@@ -14,6 +14,9 @@
 # **Read before:** notebooks [7](07_bad_models.ipynb) and [10](10_images.ipynb). **Time:** 45 minutes to read, 4 minutes to run.
 # **Terms:** the [glossary](../docs/glossary.md).
 #
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
+#
 # Section 4 needs Fashion-MNIST, 30 MB, which is downloaded if it is not on this machine.
 
 # %% tags=["setup"]
@@ -105,6 +108,8 @@ def width(factor, steps, s=S, weak=None, w=1.0, fresh=True):
 
 
 few_steps = width(1.1, 12)
+
+# %% tags=["hide-input"]
 reveal(
     answer_1,
     "c" if few_steps > 1 else "b",
@@ -149,6 +154,8 @@ answer_2 = None  # "a", "b" or "c"
 
 # %%
 restoring = gaussian.noise_restoring_weight(MAIN_FACTOR, GUIDE_FACTOR)
+
+# %% tags=["hide-input"]
 reveal(
     answer_2,
     "b",
@@ -361,6 +368,8 @@ change = {
     for name in ("own masks", "nested masks", "mean of 16")
 }
 fewer = [name for name, v in change.items() if v < 0]
+
+# %% tags=["hide-input"]
 reveal(
     answer_3,
     {3: "a", 2: "b", 1: "c"}.get(len(fewer), "none of them"),
@@ -478,6 +487,8 @@ table(
 # 3. The exact model makes no error. Why does raised noise hurt it all the same, and what is the best that guidance could do?
 # 4. For weight noise that is drawn anew in every call, the mean error grows with the *square* of its size. Which weight cancels 5 % and 10 %?
 # 5. A colleague finds that raised input noise improves the Fréchet distance of his model. What do you ask him to measure?
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/11.md` beside this notebook.
 #
 # Back: [10 · What is measured on images](10_images.ipynb). Next: [12 · The published networks](12_published.ipynb).
 # All: [the table of walkthroughs](README.md).

@@ -13,6 +13,9 @@
 # **Read before:** notebooks [8](08_digits.ipynb) and [9](09_ema.ipynb). **Time:** 35 minutes to read, one minute to run.
 # **Terms:** the [glossary](../docs/glossary.md).
 #
+# *How to use it:* run the cells from the top, one after the other (Shift + Enter). Three cells ask you to commit to an answer. Write your letter
+# there before you run on.
+#
 # Nothing below is an image or a score of the published networks, unless their files lie on this machine and a GPU is there.
 
 # %% tags=["setup"]
@@ -101,6 +104,8 @@ for kind, (path, marker) in files.items():
     )
     marker.unlink(missing_ok=True)
 table(["file", "`edm.official.load`", "it left behind", "Python's `pickle.loads` left behind"], rows)
+
+# %% tags=["hide-input"]
 reveal(
     answer_1,
     "b",
@@ -173,6 +178,8 @@ table(
         for name, p in official.PRESETS.items()
     ],
 )
+
+# %% tags=["hide-input"]
 reveal(
     answer_2,
     "c",
@@ -272,6 +279,8 @@ table(
         )
     ],
 )
+
+# %% tags=["hide-input"]
 reveal(
     answer_3,
     "b",
@@ -465,6 +474,8 @@ table(
 # 3. A guidance interval covers half of the evaluations. What does autoguidance cost then?
 # 4. You have 24 GPU hours. Write down the settings that you would evaluate, with how many images, and what you could claim afterwards.
 # 5. Which numbers in the last table would change on another machine?
+#
+# If you learn alone: answers to the questions, and to the three commitments, are in `answers/12.md` beside this notebook.
 #
 # Back: [11 · Models that were harmed on purpose](11_corrupted.ipynb). Next: this was the last walkthrough; go on with the
 # [results](../RESULTS.md) or run an experiment (`python -m figures list`). All: [the table of walkthroughs](README.md).

@@ -44,6 +44,21 @@ def scripts(wanted: list[str] | None = None, folder: Path = FOLDER) -> list[Path
 def sync(paths: list[Path]) -> None:
     """Bring pairs together, the newer file winning; unlike `jupytext --diff` it cannot miss a difference."""
     subprocess.run([sys.executable, "-m", "jupytext", "--quiet", "--sync", *map(str, paths)], check=True)
+    for path in paths:
+        notebook = path.with_suffix(".ipynb")
+        if notebook.exists():
+            old = notebook.read_text()
+            fold(found := nbformat.reads(old, 4))
+            if (new := nbformat.writes(found) + "\n") != old:
+                write_atomic(notebook, new)
+
+
+def fold(notebook) -> None:
+    """Fold the code of cells tagged hide-input in JupyterLab, too, which has a word of its own for it; keep no other metadata."""
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        hidden = {"jupyter": {"source_hidden": True}} if "hide-input" in tags else {}
+        cell.metadata = nbformat.from_dict(({"tags": tags} if tags else {}) | hidden)
 
 
 def execute(script: Path, parameters: dict[str, object], cwd: Path | None = None, seconds: int = CELL_SECONDS):
@@ -100,10 +115,8 @@ def where(script: Path, code: list, error: Exception, seconds: int) -> str:
 def clean(notebook, old: Path) -> None:
     """Drop what differs from run to run without meaning; keep the cell ids of the notebook that lies there."""
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    fold(notebook)
     for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        hidden = {"jupyter": {"source_hidden": True}} if "hide-input" in tags else {}  # JupyterLab's word for it
-        cell.metadata = nbformat.from_dict(({"tags": tags} if tags else {}) | hidden)
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]  # progress bars
     ids = {}

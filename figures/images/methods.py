@@ -3,8 +3,9 @@
 The twin of the 2D experiment `methods`. The guides are the shipped worse model, and the main model without its class.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,9 +17,12 @@ from edm.data import to_uint8
 from edm.evaluation.yardstick import Yardstick, yardstick
 from edm.guidance import guide, guide_scheduled, guide_segmented, noisier, stages, truncate, unconditional
 from edm.sampler import randn, sample, seeded, sigma_steps
+from edm.storage.atomic import write_atomic
 from edm.storage.rows import run_rows
 from figures.engine.plots import legend_below, panels
 from figures.engine.result import Result
+from figures.engine.tables import markdown, minus
+from figures.toy.contestants import PAPERS
 from toy2d import plots
 from toy2d.methods import Counted, Models
 
@@ -162,3 +166,32 @@ def draw(result: Result):
         axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
         legend_below(figure)
     return figure
+
+
+def extras(result: Result, out: Path) -> None:
+    write_atomic(out / "methods_images.md", text(result.numbers))
+
+
+def changes(numbers: Mapping) -> dict[str, tuple[float, float]]:
+    """Of each method at its strength, the change of the distance to no guidance: on the noise of the report, and on that of
+    the choice. They differ by chance, and the second is too good, because the strength was chosen there."""
+    out = {}
+    for r in numbers["rows"]:
+        of_choice = [t for t in numbers["tried"] if t["strength"] == r["strength"] or t["method"] == "no guidance"]
+        blocks = [{t["method"]: t["frechet_distance"] for t in rows} for rows in (numbers["rows"], of_choice)]
+        out[r["method"]] = tuple(block[r["method"]] - block["no guidance"] for block in blocks)
+    return out
+
+
+def text(numbers: Mapping) -> str:
+    """A table in Markdown, the lowest distance first."""
+    change, lines = changes(numbers), []
+    for r in sorted(numbers["rows"], key=lambda r: r["frechet_distance"]):
+        name, paper = r["method"], PAPERS[r["method"]].number
+        cells = [name, f"[{paper}](https://arxiv.org/abs/{paper})" if paper else "", f"{r['strength']:g}"]
+        cells += [f"{r['frechet_distance']:.3f}"]
+        cells += [minus(f"{d:+.3f}") if name != "no guidance" else "" for d in change[name]]
+        cells += [f"{r[key]:.3f}" for key in ("recall", "precision")] + [f"{r['class_agreement']:.1%}".replace("%", " %")]
+        lines.append([*cells, f"{r['evaluations']:.0f}"])
+    head = ["method", "paper", "strength", "Fréchet distance", "change to no guidance", "change, other noise"]
+    return markdown([*head, "recall", "precision", "class agreement", "network calls"], lines)

@@ -97,9 +97,15 @@ def slider(draw: Callable[..., Figure], live: bool = True, **options: Sequence) 
 
 
 def reveal(answer: str | None, right: str, because: str) -> None:
-    """The right letter of a question and why; it names the reader's own answer, unless that is None."""
-    said = "" if answer is None else f"You said {answer}. "
-    say(f"{said}**The answer is ({right}).** {because}")
+    """The right letter of a question and why. In a notebook, who has not answered yet (None) has to unfold it."""
+    solution = f"**The answer is ({right}).** {because}"
+    if answer is not None:
+        say(f"You said {answer}. {solution}")
+    elif in_kernel():
+        first = "No letter yet: write yours above and run both cells again. Or look at the answer."
+        say(f"<details><summary>{first}</summary>\n\n{solution}\n\n</details>")
+    else:
+        say(solution)
 
 
 def embed(page: str, state: str = "", height: int = 760) -> None:

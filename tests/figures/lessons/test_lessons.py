@@ -17,6 +17,17 @@ def test_reveal_names_the_readers_answer_and_only_that(capsys):
     assert capsys.readouterr().out == "You said a. The answer is (b). Because.\n"
 
 
+def test_reveal_is_folded_until_one_has_answered(monkeypatch):
+    shown = []
+    monkeypatch.setattr(notebook, "in_kernel", lambda: True)
+    monkeypatch.setattr("IPython.display.display", lambda output: shown.append(output.data))
+    notebook.reveal(None, "b", "Because.")
+    notebook.reveal("b", "b", "Because.")
+    folded, opened = shown
+    assert folded.startswith("<details><summary>") and folded.index("</summary>") < folded.index("(b)")
+    assert "<details>" not in opened and "You said b" in opened
+
+
 def test_embed_does_nothing_without_a_kernel_or_a_page(tmp_path, capsys):
     notebook.embed(str(tmp_path / "none.html"))
     assert capsys.readouterr().out == ""
