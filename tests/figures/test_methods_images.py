@@ -6,6 +6,7 @@ import torch
 from edm import models
 from edm.guidance import unconditional
 from edm.sampler import randn, seeded, sigma_steps
+from figures.engine.result import GALLERY, load_result
 from figures.images.methods import METHODS
 from toy2d.methods import Counted, Models
 
@@ -30,3 +31,18 @@ def test_an_image_does_not_depend_on_its_batch(name):
     both = images(slice(0, 2))
     assert both.shape == x.shape and both.isfinite().all()
     torch.testing.assert_close(images(slice(1, 2)), both[1:], rtol=1e-3, atol=1e-3)
+
+
+def test_what_the_page_on_methods_says_of_the_stored_result():
+    """Order, control, recall, arithmetic: the four sentences below the table of docs/methods.md."""
+    n = load_result("fashion-16/methods_images", GALLERY).numbers
+    rows = {r["method"]: r for r in n["rows"]}
+    fd, recall = ({name: r[key] for name, r in rows.items()} for key in ("frechet_distance", "recall"))
+    levels = ("negative window", "stages", "CFG, interval")
+    assert min(fd, key=fd.get) == "autoguidance" and all(fd[name] < fd["CFG"] for name in levels)
+    share = (fd["no guidance"] - fd["truncation"]) / (fd["no guidance"] - fd["autoguidance"])
+    assert 0.2 < share < 0.3
+    assert [name for name in recall if recall[name] > recall["no guidance"]] == ["autoguidance"]
+    assert min(recall, key=recall.get) == "self-guidance" and fd["self-guidance"] > fd["no guidance"]
+    assert len(n["check"]) == 3
+    assert all(abs(r["frechet_distance"] - fd[r["method"]]) < 0.002 for r in n["check"])

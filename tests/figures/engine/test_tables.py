@@ -4,6 +4,7 @@ import pytest
 
 from figures.engine.result import GALLERY, load_result
 from figures.engine.tables import difference_text, markdown
+from figures.images import methods as methods_images
 from figures.images import table1
 from figures.toy import corruptions, methods, product, robustness, seeds
 
@@ -22,6 +23,7 @@ def test_a_difference():
 MAKERS = {"seeds": seeds.markdown, "seeds-short": seeds.short, "corruptions": corruptions.markdown,
           "robustness": robustness.markdown, "product": product.table, "methods": methods.whole_text}  # fmt: skip
 MAKERS = {name: lambda result, make=make: make(result.numbers) for name, make in MAKERS.items()}
+MAKERS["fashion-16/methods_images"] = lambda result: methods_images.text(result.numbers)
 MAKERS |= {f"{study}/table1": table1.text for study in ("digits", "fashion-16")}
 MAKERS |= {f"{study}/table1-short": table1.short for study in ("digits", "fashion-16")}
 
