@@ -45,6 +45,12 @@ def test_pictures_and_files_exist(page):
         assert page.parent.joinpath(target).is_file() or Path(target).name in GENERATED, target
 
 
+@pytest.mark.parametrize("page", [*PAGES, *MORE], ids=name)
+def test_pages_read_well_as_plain_markdown_too(page):
+    """GitHub and JupyterLab know no definition lists."""
+    assert not re.search(r"^: ", page.read_text(), re.M)
+
+
 def test_every_notebook_is_in_the_tables():
     table = (ROOT / "notebooks/README.md").read_text()
     for path in (ROOT / "notebooks").glob("*.ipynb"):
@@ -90,7 +96,10 @@ def test_the_caption_of_figure_1_has_its_numbers():
     assert f"(e, w = {weight['autoguidance']:g})" in text
     assert f"(c, w = {weight['cfg']:g}) there are more stray points, {cfg:.1f} %" in text and cfg > before
     assert f"{numbers['n']} points from the same noise, models of training seed {numbers['seed']}" in text
-    assert measured["truncation"]["leaves_lost"] == 64 and measured["truncation"]["branch_tv"] < measured["cfg"]["branch_tv"]
+    assert (
+        measured["truncation"]["leaves_lost"] == 64
+        and measured["truncation"]["branch_tv"] < measured["cfg"]["branch_tv"]
+    )
     share, depth = branch_weights(fractal("A")), branch_depths().flatten()
     leaves, trunk = (100 * share[depth == d].sum().item() for d in (depth.max(), 0))
     assert f"hold only {leaves:.0f} % of the truth, and CFG empties the trunk, which holds {trunk:.0f} %" in text
