@@ -4,7 +4,7 @@ python notebooks/assignments/build.py                 # release all problem sets
 python notebooks/assignments/build.py release         # only write release/*.ipynb
 python notebooks/assignments/build.py prove ps3_guidance
 python notebooks/assignments/build.py course ~/course # a course folder for nbgrader's commands, see README.md
-python notebooks/assignments/build.py students ~/class # what students get, without answers: a folder and a zip file
+python notebooks/assignments/build.py students ~/handout # what students get, without answers: a folder and a zip file
 """
 
 import argparse
