@@ -191,9 +191,7 @@ def text(numbers: Mapping) -> str:
         cells = [name, f"[{paper}](https://arxiv.org/abs/{paper})" if paper else "", f"{r['strength']:g}"]
         cells += [f"{r['frechet_distance']:.3f}"]
         cells += [minus(f"{d:+.3f}") if name != "no guidance" else "" for d in change[name]]
-        cells += [f"{r[key]:.3f}" for key in ("recall", "precision")] + [
-            f"{r['class_agreement']:.1%}".replace("%", " %")
-        ]
+        cells += [f"{r[key]:.3f}" for key in ("recall", "precision")] + [f"{r['class_agreement']:.1%}".replace("%", " %")]
         lines.append([*cells, f"{r['evaluations']:.0f}"])
     head = ["method", "paper", "strength", "Fréchet distance", "change to no guidance", "change, other noise"]
     return markdown([*head, "recall", "precision", "class agreement", "network calls"], lines)
