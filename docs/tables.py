@@ -123,7 +123,7 @@ def method_claims() -> str:
     return markdown(("method", "claim", "compared with", "trained models", "exact models"), rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"findings": findings.table} | {
+TABLES: dict[str, Callable[[], str]] = {"findings": findings.short} | {
     f.__name__: f for f in (populations, equal_coverage, pull, one_sided, product, method_numbers, method_claims)
 }
 

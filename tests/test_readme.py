@@ -8,6 +8,9 @@ import pytest
 
 from figures.engine import registry
 from figures.engine.result import load_result
+from figures.toy import findings
+from toy2d.fractal import branch_depths, fractal
+from toy2d.metrics import branch_weights
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -40,6 +43,12 @@ def test_pictures_and_files_exist(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
     for target in re.findall(r"\]\((?!http|#)([^)#]+)\)", text):
         assert page.parent.joinpath(target).is_file() or Path(target).name in GENERATED, target
+
+
+@pytest.mark.parametrize("page", [*PAGES, *MORE], ids=name)
+def test_pages_read_well_as_plain_markdown_too(page):
+    """GitHub and JupyterLab know no definition lists."""
+    assert not re.search(r"^: ", page.read_text(), re.M)
 
 
 def test_every_notebook_is_in_the_tables():
@@ -80,7 +89,45 @@ def test_commands_exist(page):
 
 
 def test_the_caption_of_figure_1_has_its_numbers():
-    measured = load_result("fig1", ROOT / "figures/gallery").numbers["measured"]
-    before, after = (100 * measured[arm]["outliers_99"] for arm in ("none", "autoguidance"))
-    text = " ".join(README.split())
+    numbers, text = load_result("fig1", ROOT / "figures/gallery").numbers, " ".join(README.split())
+    measured, weight = numbers["measured"], numbers["w"]
+    before, after, cfg = (100 * measured[arm]["outliers_99"] for arm in ("none", "autoguidance", "cfg"))
     assert f"from {before:.1f} to {after:.1f} %, and {measured['autoguidance']['leaves_lost']:.0f} of the 64" in text
+    assert f"(e, w = {weight['autoguidance']:g})" in text
+    assert f"(c, w = {weight['cfg']:g}) there are more stray points, {cfg:.1f} %" in text and cfg > before
+    assert f"{numbers['n']} points from the same noise, models of training seed {numbers['seed']}" in text
+    assert (
+        measured["truncation"]["leaves_lost"] == 64
+        and measured["truncation"]["branch_tv"] < measured["cfg"]["branch_tv"]
+    )
+    share, depth = branch_weights(fractal("A")), branch_depths().flatten()
+    leaves, trunk = (100 * share[depth == d].sum().item() for d in (depth.max(), 0))
+    assert f"hold only {leaves:.0f} % of the truth, and CFG empties the trunk, which holds {trunk:.0f} %" in text
+
+
+def test_findings_on_the_readme_are_the_first_of_the_page_of_results():
+    """One list: what README shows stands word for word, and first, in RESULTS.md."""
+    shown = findings.short().splitlines()
+    assert len(shown) == 2 + findings.SHORT and 3 <= findings.SHORT <= 5
+    assert "\n".join(shown) in (ROOT / "RESULTS.md").read_text()
+    more = {5: "five"}[len(findings.FINDINGS) - findings.SHORT]
+    assert f"[RESULTS.md](RESULTS.md) has {more} more findings" in README
+    assert f"{load_result('seeds').numbers['n']} points each" in README
+
+
+def table_of_times(page: str) -> dict[str, str]:
+    return dict(re.findall(r"^\| `(make \w+)` \| ([^|]+) \|", (ROOT / page).read_text(), re.M))
+
+
+def test_times_of_commands_are_those_of_the_page_on_installing():
+    readme, installing = table_of_times("README.md"), table_of_times("docs/installing.md")
+    assert readme and readme.items() <= installing.items()
+
+
+def test_times_of_walkthroughs_are_those_of_their_first_cells():
+    page = (ROOT / "notebooks/README.md").read_text()
+    for script in sorted((ROOT / "notebooks").glob("[0-9]*.py")):
+        first = " ".join(script.read_text().split("# %%")[1].replace("\n# ", " ").split())
+        read, run = re.search(r"\*\*Time:\*\* (\d+) minutes to read, (.+?) to run\.", first).groups()
+        row = next(line for line in page.splitlines() if f"({script.stem}.ipynb) |" in line)
+        assert [cell.strip() for cell in row.split("|")[3:5]] == [f"{read} minutes", run], script.stem

@@ -1,4 +1,4 @@
-"""The ten findings that README and the page of results show: a sentence, one number, its evidence; from the stored results.
+"""The ten findings of the page of results: a sentence, its number, its evidence; from the stored results. README shows five.
 
 A sentence whose number no longer supports it is an error: then the sentence must be written anew.
 """
@@ -43,9 +43,28 @@ def change(arm: str, key: str) -> Callable[[Numbers], dict]:
 FEWER, LOST = change("autoguidance 2", "outliers_99"), change("autoguidance 2", "leaves_lost")
 
 
+def outliers_fall(n: Numbers) -> str:
+    before, after = (percent(n["runs"][arm]["outliers_99"]) for arm in ("none", "autoguidance 2"))
+    return f"from {before} to {after}: {difference_text(FEWER(n))}"
+
+
+def leaves_rise(n: Numbers) -> str:
+    before, after = (np.mean(n["runs"][arm]["leaves_lost"]) for arm in ("none", "autoguidance 2"))
+    return f"from {before:.0f} to {after:.0f} of 64 leaves: {size(LOST(n), 1, 0)} more"
+
+
+def within_budget(n: Numbers) -> list[list[float]]:
+    """The fewest outliers of autoguidance and of CFG, for each training seed, within the bound of branch TV."""
+    return [n["outliers_within_budget"][family]["0.15"] for family in ("autoguidance", "cfg")]
+
+
 def equal_coverage(n: Numbers) -> dict:
-    found = n["outliers_within_budget"]
-    return paired_difference(found["autoguidance"]["0.15"], found["cfg"]["0.15"])
+    return paired_difference(*within_budget(n))
+
+
+def equal_coverage_text(n: Numbers) -> str:
+    ours, cfg = map(percent, within_budget(n))
+    return f"{ours} against {cfg}: {difference_text(equal_coverage(n))}"
 
 
 def best_setting(n: Numbers) -> dict:
@@ -102,17 +121,16 @@ def by_gain(n: Numbers) -> tuple[list[float], list[float]]:
     return negative, positive
 
 
+SHORT = 5  # README shows the first ones
 FINDINGS = [
-    Finding("Autoguidance removes outliers (w = 2)", "seeds",
-            lambda n: f"{size(FEWER(n))} of {percent(n['runs']['none']['outliers_99'])}", lambda n: falls(FEWER(n))),
-    Finding("It costs variety: leaves become empty (w = 2)", "seeds", lambda n: f"{size(LOST(n), 1, 0)} of 64 leaves",
-            lambda n: rises(LOST(n))),
-    Finding("At equal coverage, eight runs leave open whether autoguidance or CFG is cleaner", "seeds",
-            lambda n: difference_text(equal_coverage(n)), lambda n: HOLDS if falls(equal_coverage(n)) == OPEN else NOT),
-    Finding("An early snapshot as guide, at σ ≤ 0.06 only, improves quality and coverage together", "intervals",
-            lambda n: f"misplaced −{size(best_setting(n)['reported']['misplaced'])} points", snapshot_helps),
-    Finding("Input noise raised by 10 % is undone by a guide with 20 %, at the predicted weight (exact scores)", "theory",
-            restoring, lambda n: claims_theory.raised_noise(n).verdict),
+    Finding("Autoguidance removes outliers (w = 2)", "seeds", outliers_fall, lambda n: falls(FEWER(n))),
+    Finding("It costs variety: leaves become empty (w = 2)", "seeds", leaves_rise, lambda n: rises(LOST(n))),
+    Finding("At equal coverage, eight runs leave open whether autoguidance or CFG leaves fewer outliers", "seeds",
+            equal_coverage_text, lambda n: HOLDS if falls(equal_coverage(n)) == OPEN else NOT),
+    Finding("An early snapshot as guide, used at σ ≤ 0.06 only, gains more quality than it costs coverage", "intervals",
+            lambda n: f"misplaced mass {difference_text(best_setting(n)['reported']['misplaced'])}", snapshot_helps),
+    Finding("Theory predicts the weight that restores the true spread when the main model takes in 10 % too much noise and "
+            "the guide 20 % (exact scores)", "theory", restoring, lambda n: claims_theory.raised_noise(n).verdict),
     Finding("With exact scores it is CFG's sampler that loses the branches, not its target (w = 4)", "target",
             branch_tv("exact", "cfg", 4.0), lambda n: claims_theory.sampler_loses(n).verdict),
     Finding("With trained models autoguidance's target is worse than its samples (w = 2)", "target",
@@ -127,7 +145,12 @@ FINDINGS = [
 ]  # fmt: skip
 
 
-def table() -> str:
-    """The findings in Markdown, a line each, linked to their pictures."""
-    rows = [(*f.told(), f"[{f.result}](figures/gallery/{f.result}.png)") for f in FINDINGS]
+def table(count: int = len(FINDINGS)) -> str:
+    """The first findings in Markdown, a line each, linked to their pictures."""
+    rows = [(*f.told(), f"[{f.result}](figures/gallery/{f.result}.png)") for f in FINDINGS[:count]]
     return markdown(("finding", "number", "evidence"), rows)
+
+
+def short() -> str:
+    """Those that need the fewest words, for README."""
+    return table(SHORT)

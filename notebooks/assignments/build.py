@@ -4,6 +4,7 @@ python notebooks/assignments/build.py                 # release all problem sets
 python notebooks/assignments/build.py release         # only write release/*.ipynb
 python notebooks/assignments/build.py prove ps3_guidance
 python notebooks/assignments/build.py course ~/course # a course folder for nbgrader's commands, see README.md
+python notebooks/assignments/build.py students ~/handout # what students get, without answers: a folder and a zip file
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from grading import course, proof, sources
+from grading import course, handout, proof, sources
 
 
 def write_release(names: list[str]) -> None:
@@ -47,6 +48,8 @@ def main() -> int:
     new = commands.add_parser("course", help="set up an nbgrader course in a folder")
     new.add_argument("folder")
     new.add_argument("--project", default="", help="address students install the project from, git+https://...")
+    given = commands.add_parser("students", help="write what students get into a folder, and into FOLDER.zip")
+    given.add_argument("folder")
     options = parser.parse_args()
 
     if options.command == "course":
@@ -54,6 +57,10 @@ def main() -> int:
         print(
             f"course with {', '.join(sources.names())} in {root}; next: cd {root} && nbgrader generate_assignment NAME"
         )
+        return 0
+    if options.command == "students":
+        folder = handout.write(options.folder)
+        print(f"wrote {folder} and {folder}.zip: walkthroughs, problem sets and the package, without answers")
         return 0
     if options.command in (None, "release"):
         write_release(sources.names())

@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ sys.path.insert(0, str(ASSIGNMENTS))
 
 import hidden_checks  # noqa: E402
 import torch  # noqa: E402
-from grading import course, proof, sources  # noqa: E402
+from grading import course, handout, proof, sources  # noqa: E402
 
 from edm.guidance import guide  # noqa: E402
 
@@ -93,6 +95,73 @@ def test_release_folder_holds_nothing_but_notebooks():
     assert sorted(p.name for p in sources.RELEASE.iterdir() if p.name != ".ipynb_checkpoints") == sorted(
         f"{name}.ipynb" for name in NAMES
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_code_is_not_cut_on_a_students_screen(name):
+    code = [c for c in json.loads((sources.RELEASE / f"{name}.ipynb").read_text())["cells"] if c["cell_type"] == "code"]
+    assert not [line for cell in code for line in "".join(cell["source"]).splitlines() if len(line) > 110]
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """What the command of the page on teaching writes for a class."""
+    folder = tmp_path_factory.mktemp("given") / "class"
+    command = [sys.executable, ASSIGNMENTS / "build.py", "students", folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def test_students_get_walkthroughs_problem_sets_and_the_package(given):
+    assert {p.stem for p in given.glob("notebooks/*.ipynb")} == {
+        p.stem for p in ASSIGNMENTS.parent.glob("[0-9]*.ipynb")
+    }
+    for name in NAMES:
+        assert (given / f"problem_sets/{name}.ipynb").read_bytes() == (sources.RELEASE / f"{name}.ipynb").read_bytes()
+    (wheel,) = given.glob("*.whl")
+    assert f'pip install "./{wheel.name}[notebooks]"' in (given / "README.md").read_text()
+    assert {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist() if ".dist-info" not in name} == {
+        "edm",
+        "toy2d",
+        "figures",
+    }
+    packed = {name for name in zipfile.ZipFile(f"{given}.zip").namelist() if not name.endswith("/")}
+    assert packed == {f"class/{p.relative_to(given)}" for p in given.rglob("*") if p.is_file()}
+
+
+def test_students_get_no_answers_and_no_solutions(given):
+    """Neither files nor lines of them: answers to the walkthroughs, model answers and solutions, hidden checks."""
+    assert not [p for p in given.rglob("*") if {"answers", "source", "wrong", "hidden_checks"} & set(p.parts)]
+    (wheel,), text = (
+        given.glob("*.whl"),
+        "\n".join(p.read_text() for p in given.rglob("*") if p.suffix in (".md", ".ipynb")),
+    )
+    package = zipfile.ZipFile(wheel)
+    text += "\n".join(package.read(name).decode() for name in package.namelist() if name.endswith((".py", ".json")))
+    for word in ("BEGIN SOLUTION", "HIDDEN TESTS", "hidden_checks", "answers/"):
+        assert word not in text, word
+    answers = [p.read_text() for p in (ASSIGNMENTS.parent / "answers").glob("*.md")]
+    written = [c.source for name in NAMES for c in sources.cells(sources.instructor(name), "written").values()]
+    lines = {line for page in answers for line in page.splitlines()[3:]}
+    lines |= {line for cell in written for line in cell.splitlines()}
+    assert len(answers) == 12 and len(lines := {line for line in lines if len(line) > 60}) > 100
+    assert not [line for line in lines if line in text or json.dumps(line)[1:-1] in text]
+
+
+def test_links_in_what_students_get_lead_somewhere(given):
+    for page in [p for p in given.rglob("*") if p.suffix in (".md", ".ipynb")]:
+        text = page.read_text()
+        if page.suffix == ".ipynb":
+            text = "\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
+        for target in re.findall(r"\]\((?!\w+:|#)([^)#\s]+\.\w+)[^)]*\)", text):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_a_class_folder_in_use_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="empty folder"):
+        handout.write(tmp_path)
 
 
 def test_foul_play_gets_nothing(released):

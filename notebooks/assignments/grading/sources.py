@@ -39,7 +39,8 @@ import sys
 
 if importlib.util.find_spec("toy2d") is None:
     if not PROJECT:
-        raise ModuleNotFoundError("install the project, or set PROJECT to its address, such as git+https://HOST/OWNER/NAME")
+        how = "install the project, or set PROJECT to its address, such as git+https://HOST/OWNER/NAME"
+        raise ModuleNotFoundError(how)
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", PROJECT], check=True)"""
 
 

@@ -36,7 +36,10 @@ class Mixture(NamedTuple):
 
 
 def offsets_and_precisions(x: Tensor, sigma, mixture: Mixture) -> tuple[Tensor, Tensor]:
-    """x - mu_i, [N, K, 2], and (S_i + sigma^2 I)^-1, [N, K, 2, 2] (or [1, K, 2, 2]). x: [N, 2]; sigma: a number or [N]."""
+    """x - mu_i, [N, K, 2], and (S_i + sigma^2 I)^-1, [N, K, 2, 2] (or [1, K, 2, 2]).
+
+    x: [N, 2]; sigma: a number or [N].
+    """
     variance = torch.as_tensor(sigma, dtype=x.dtype).reshape(-1, 1, 1, 1) ** 2
     noised = mixture.covariances + variance * torch.eye(2, dtype=x.dtype)
     return x[:, None] - mixture.means, torch.linalg.inv(noised)
@@ -45,7 +48,10 @@ def offsets_and_precisions(x: Tensor, sigma, mixture: Mixture) -> tuple[Tensor, 
 petals = Mixture(
     weights=torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64),
     means=torch.tensor([[1.0, 0.0], [-0.8, 0.7], [-0.2, -1.1]], dtype=torch.float64),
-    covariances=torch.tensor([[[0.30, 0.1], [0.1, 0.06]], [[0.05, 0.0], [0.0, 0.25]], [[0.1, -0.08], [-0.08, 0.15]]], dtype=torch.float64),
+    covariances=torch.tensor(
+        [[[0.30, 0.1], [0.1, 0.06]], [[0.05, 0.0], [0.0, 0.25]], [[0.1, -0.08], [-0.08, 0.15]]],
+        dtype=torch.float64,
+    ),
 )
 
 # %% [markdown]
@@ -83,7 +89,8 @@ ps1.log_density(log_density)
 ### END HIDDEN TESTS
 
 # %% test="log-density-far" points=1
-assert math.isfinite(log_density(torch.tensor([[60.0, 0.0]]), 0.1, one).item()), "underflow: sum in the logarithm"
+far = log_density(torch.tensor([[60.0, 0.0]]), 0.1, one)
+assert math.isfinite(far.item()), "underflow: sum in the logarithm"
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps1
 ps1.log_density_far(log_density)
@@ -130,7 +137,8 @@ grid = torch.cartesian_prod(axis, axis)
 coarse = grid.reshape(60, 60, 2)[::5, ::5].reshape(-1, 2)
 figure, panels = plt.subplots(1, 3, figsize=(9, 3), constrained_layout=True)
 for panel, sigma in zip(panels, (0.1, 0.5, 2.0)):
-    panel.contourf(axis, axis, log_density(grid, sigma, petals).reshape(60, 60).T.clamp(min=-8), levels=12, cmap="Blues")
+    density = log_density(grid, sigma, petals).reshape(60, 60).T
+    panel.contourf(axis, axis, density.clamp(min=-8), levels=12, cmap="Blues")
     panel.quiver(*coarse.T, *score(coarse, sigma, petals).T * sigma, angles="xy")
     panel.set(title=f"score times σ, σ = {sigma}", aspect="equal", xticks=[], yticks=[])
 
@@ -144,7 +152,10 @@ for panel, sigma in zip(panels, (0.1, 0.5, 2.0)):
 
 # %% task="tweedie"
 def denoise(score_at_x: Tensor, x: Tensor, sigma) -> Tensor:
-    """D(x; sigma) from the score at x. score_at_x, x: [N, 2]; sigma: a number or [N], one noise level for each row."""
+    """D(x; sigma) from the score at x.
+
+    score_at_x, x: [N, 2]; sigma: a number or [N], one noise level for each row.
+    """
     ### BEGIN SOLUTION
     variance = torch.as_tensor(sigma, dtype=x.dtype).reshape(-1, 1) ** 2
     return x + variance * score_at_x
@@ -152,8 +163,10 @@ def denoise(score_at_x: Tensor, x: Tensor, sigma) -> Tensor:
 
 # %% test="tweedie-values" points=3
 x = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
-assert torch.allclose(denoise(-x / 2, x, 1.0), x / 2), "unit normal data, unit noise: half of what you see is noise"
-assert torch.allclose(denoise(-x, x, torch.tensor([0.0, 1.0])), torch.tensor([[1.0, 0.0], [0.0, 0.0]])), "one sigma for each row"
+half = denoise(-x / 2, x, 1.0)
+assert torch.allclose(half, x / 2), "unit normal data, unit noise: half of what you see is noise"
+by_row = denoise(-x, x, torch.tensor([0.0, 1.0]))
+assert torch.allclose(by_row, torch.tensor([[1.0, 0.0], [0.0, 0.0]])), "one sigma for each row"
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps1
 ps1.denoise(denoise)
@@ -182,7 +195,8 @@ def posterior_mean(x: Tensor, sigma, mixture: Mixture) -> Tensor:
 # %% test="posterior-mean-values" points=4
 x = torch.tensor([[0.4, 0.2], [-1.0, 3.0]], dtype=torch.float64)
 assert posterior_mean(x, 0.5, petals).shape == (2, 2)
-assert torch.allclose(posterior_mean(x, 1e-6, petals), x, atol=1e-5), "without noise there is nothing to guess"
+sharp = posterior_mean(x, 1e-6, petals)
+assert torch.allclose(sharp, x, atol=1e-5), "without noise there is nothing to guess"
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps1
 ps1.posterior_mean(posterior_mean)
@@ -205,14 +219,18 @@ for sigma in (0.05, 0.5, 5.0):
 
 # %% task="denoising-error"
 def denoising_error(denoiser, clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
-    """Mean squared distance of the denoised points from the clean ones, a scalar. clean, noise (unit normal): [N, 2]."""
+    """Mean squared distance of the denoised points from the clean ones, a scalar.
+
+    clean, noise (unit normal): [N, 2].
+    """
     ### BEGIN SOLUTION
     return (denoiser(clean + sigma * noise, sigma) - clean).square().sum(1).mean()
     ### END SOLUTION
 
 # %% test="denoising-error-values" points=2
 noise = torch.tensor([[1.0, 0.0], [0.0, -1.0]])
-assert math.isclose(float(denoising_error(lambda x, sigma: x, torch.zeros(2, 2), noise, 3.0)), 9.0, rel_tol=1e-5)
+nothing_done = denoising_error(lambda x, sigma: x, torch.zeros(2, 2), noise, 3.0)
+assert math.isclose(float(nothing_done), 9.0, rel_tol=1e-5)
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps1
 ps1.denoising_error(denoising_error)
@@ -225,7 +243,8 @@ ps1.denoising_error(denoising_error)
 generator = torch.Generator().manual_seed(0)
 component = torch.multinomial(petals.weights, 20000, replacement=True, generator=generator)
 z, noise = torch.randn(2, 20000, 2, generator=generator, dtype=torch.float64)
-clean = petals.means[component] + (torch.linalg.cholesky(petals.covariances)[component] @ z[..., None])[..., 0]
+root = torch.linalg.cholesky(petals.covariances)[component]
+clean = petals.means[component] + (root @ z[..., None])[..., 0]
 for bend in (0.8, 0.9, 1.0, 1.1, 1.2):
     error = denoising_error(lambda x, s: x + bend * (posterior_mean(x, s, petals) - x), clean, noise, 0.5)
     print(f"{bend:.1f} times the ideal correction: error {float(error):.4f}")

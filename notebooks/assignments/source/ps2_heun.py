@@ -39,7 +39,9 @@ from toy2d.fractal import fractal
 # $$ \sigma_i = \Big(\sigma_{\max}^{1/\rho} + \tfrac{i}{N-1}\big(\sigma_{\min}^{1/\rho} - \sigma_{\max}^{1/\rho}\big)\Big)^{\rho}, \quad i < N. $$
 
 # %% task="levels"
-def noise_levels(num_steps: int, sigma_min: float = 0.002, sigma_max: float = 5.0, rho: float = 7.0) -> Tensor:
+def noise_levels(
+    num_steps: int, sigma_min: float = 0.002, sigma_max: float = 5.0, rho: float = 7.0
+) -> Tensor:
     """Decreasing noise levels that end in 0, [num_steps + 1], double precision."""
     ### BEGIN SOLUTION
     t = torch.linspace(0, 1, num_steps, dtype=torch.float64)
@@ -73,7 +75,8 @@ def euler(denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
 # %% test="euler-values" points=3
 point = lambda x, sigma: torch.zeros_like(x)  # all data lie at the origin
 x = torch.tensor([[3.0, -4.0]], dtype=torch.float64)
-assert torch.allclose(euler(point, x, torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64)), torch.zeros_like(x)), "noise shrinks in proportion to sigma"
+end = euler(point, x, torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64))
+assert torch.allclose(end, torch.zeros_like(x)), "noise shrinks in proportion to sigma"
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps2
 ps2.euler(euler)
@@ -103,7 +106,8 @@ def heun(denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
     ### END SOLUTION
 
 # %% test="heun-values" points=6
-normal = lambda x, sigma: x / (1 + sigma**2)  # unit normal data: the exact solution is x / sqrt(1 + sigma_max^2) at sigma = 0
+# Unit normal data: the exact solution is x / sqrt(1 + sigma_max^2) at sigma = 0.
+normal = lambda x, sigma: x / (1 + sigma**2)
 x = torch.tensor([[3.0, -4.0]], dtype=torch.float64)
 fine = torch.cat([torch.linspace(5, 0.01, 400, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)])
 assert torch.allclose(heun(normal, x, fine), x / math.sqrt(26), atol=1e-3)
@@ -135,12 +139,14 @@ def sampling_errors(sampler, denoiser, x: Tensor, schedules: list[Tensor], refer
     sampler: called as sampler(denoiser, x, sigmas). x, reference: [n, 2].
     """
     ### BEGIN SOLUTION
-    return [(sampler(denoiser, x, sigmas) - reference).square().sum(1).mean().sqrt().item() for sigmas in schedules]
+    ends = [sampler(denoiser, x, sigmas) for sigmas in schedules]
+    return [(end - reference).square().sum(1).mean().sqrt().item() for end in ends]
     ### END SOLUTION
 
 # %% test="errors-values" points=3
 still = lambda denoiser, x, sigmas: x
-assert math.isclose(sampling_errors(still, None, torch.ones(5, 2), [None], torch.zeros(5, 2))[0], math.sqrt(2), rel_tol=1e-5)
+error = sampling_errors(still, None, torch.ones(5, 2), [None], torch.zeros(5, 2))[0]
+assert math.isclose(error, math.sqrt(2), rel_tol=1e-5)
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps2
 ps2.sampling_errors(sampling_errors)
@@ -181,7 +187,8 @@ reference = heun(exact, start, noise_levels(256))
 figure, panel = plt.subplots(figsize=(5, 3.2), constrained_layout=True)
 for name, sampler, cost in (("Euler", euler, lambda n: n), ("Heun", heun, lambda n: 2 * n - 1)):
     errors = sampling_errors(sampler, exact, start, [noise_levels(n) for n in counts], reference)
-    panel.loglog([cost(n) for n in counts], errors, "o-", label=f"{name}: order {measured_order(counts, errors):.2f}")
+    order = measured_order(counts, errors)
+    panel.loglog([cost(n) for n in counts], errors, "o-", label=f"{name}: order {order:.2f}")
     print(name, "  ".join(f"N={n}: {error:.4f}" for n, error in zip(counts, errors)))
 panel.set(xlabel="evaluations of the denoiser", ylabel="RMS distance from the reference")
 panel.legend();

@@ -40,7 +40,10 @@ from toy2d.fractal import fractal
 
 # %% task="guided"
 def guided(main, weak, weight: float):
-    """The denoiser D_w(x, sigma) of the main model `main` and the guide `weak`; with weight 1 `weak` is never called."""
+    """The denoiser D_w(x, sigma) of the main model `main` and the guide `weak`.
+
+    With weight 1 `weak` is never called.
+    """
     ### BEGIN SOLUTION
     if weight == 1:
         return main
@@ -130,8 +133,10 @@ def sampled_std(s_main: float, s_weak: float, weight: float, sigma_max: float) -
     ### END SOLUTION
 
 # %% test="sampled-std-values" points=4
-assert math.isclose(sampled_std(0.7, 2.0, 1.0, 80.0), 0.7), "without guidance the main model's own spread arrives"
-assert math.isclose(sampled_std(0.7, 0.7, 5.0, 80.0), 0.7), "a guide that makes the same errors changes nothing"
+unguided = sampled_std(0.7, 2.0, 1.0, 80.0)
+assert math.isclose(unguided, 0.7), "without guidance the main model's own spread arrives"
+twins = sampled_std(0.7, 0.7, 5.0, 80.0)
+assert math.isclose(twins, 0.7), "a guide that makes the same errors changes nothing"
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps3
 ps3.sampled_std(sampled_std)
@@ -150,7 +155,8 @@ for panel, s_weak in zip(panels, (1.5, 0.8)):
     panel.plot(weights, [sampled_std(1.0, s_weak, w, 80.0) for w in weights], label="samples")
     if largest_weight(1.0, s_weak, 0.0) < 4:
         panel.axvline(largest_weight(1.0, s_weak, 0.0), color="grey", linestyle=":")
-    panel.set(title=f"main model: 1, guide: {s_weak}", xlabel="weight w", ylabel="standard deviation", ylim=(0, 3))
+    panel.set(title=f"main model: 1, guide: {s_weak}", ylim=(0, 3))
+    panel.set(xlabel="weight w", ylabel="standard deviation")
 panels[0].legend();
 
 # %% [markdown]
@@ -169,7 +175,8 @@ def restoring_weight(s_true: float, s_main: float, s_weak: float) -> float:
     ### END SOLUTION
 
 # %% test="restoring-weight-values" points=4
-assert math.isclose(restoring_weight(1.0, 1.1, 1.21), 2.0), "the guide makes the same error twice: w = 2 undoes it"
+twice = restoring_weight(1.0, 1.1, 1.21)
+assert math.isclose(twice, 2.0), "the guide makes the same error twice: w = 2 undoes it"
 assert restoring_weight(1.0, 1.1, 1.0) == 1.0, "guidance would make it worse"
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps3
@@ -184,10 +191,14 @@ ps3.restoring_weight(restoring_weight)
 
 # %% task="sweep"
 def outlier_rates(main, weak, weights: list[float], start: Tensor) -> list[float]:
-    """Share of outliers among the samples from `start` ([N, 2], at the sampler's first noise level), for each weight."""
+    """Share of outliers among the samples from `start`, for each weight.
+
+    start: [N, 2], at the sampler's first noise level.
+    """
     ### BEGIN SOLUTION
     target = fractal("A")
-    return [(target.mahalanobis(paired.run(guide(main, weak, w), start)) > 3).double().mean().item() for w in weights]
+    samples = [paired.run(guide(main, weak, w), start) for w in weights]
+    return [(target.mahalanobis(x) > 3).double().mean().item() for x in samples]
     ### END SOLUTION
 
 # %% test="sweep-values" points=3
@@ -208,7 +219,12 @@ exact = fractal("A")
 
 def blurred(width: float):
     """The ideal denoiser of the data convolved with N(0, width^2 I)."""
-    return lambda x, sigma, labels=None: x + expand_sigma(sigma, x) ** 2 * exact.score(x, (expand_sigma(sigma, x)[:, 0] ** 2 + width**2).sqrt())
+
+    def denoiser(x, sigma, labels=None):
+        sigma = expand_sigma(sigma, x)
+        return x + sigma**2 * exact.score(x, (sigma[:, 0] ** 2 + width**2).sqrt())
+
+    return denoiser
 
 
 def turned(angle: float):

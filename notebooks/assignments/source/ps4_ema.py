@@ -95,7 +95,10 @@ ps4.decay(decay)
 
 # %% task="track"
 def running_average(values: torch.Tensor, gamma: float, decay_of) -> torch.Tensor:
-    """The average after the last of T steps. values: [T, ...], the first seen at t = 1; decay_of: as `decay` above."""
+    """The average after the last of T steps.
+
+    values: [T, ...], the first seen at t = 1; decay_of: as `decay` above.
+    """
     ### BEGIN SOLUTION
     average = torch.zeros_like(values[0])
     for step, value in enumerate(values, 1):
@@ -106,7 +109,8 @@ def running_average(values: torch.Tensor, gamma: float, decay_of) -> torch.Tenso
 
 # %% test="track-values" points=3
 plain = lambda gamma, t, delta: 1 - delta / t
-assert torch.allclose(running_average(torch.tensor([1.0, 2.0, 6.0]), 0.0, plain), torch.tensor(3.0)), "gamma = 0: the mean"
+mean = running_average(torch.tensor([1.0, 2.0, 6.0]), 0.0, plain)
+assert torch.allclose(mean, torch.tensor(3.0)), "gamma = 0: the mean"
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps4
 ps4.running_average(running_average)
@@ -156,7 +160,8 @@ def coefficients(overlap_of, times: list[float], gammas: list[float], t: float, 
 
 # %% test="coefficients-values" points=4
 toy = lambda t_a, g_a, t_b, g_b: 1.0 if (t_a, g_a) == (t_b, g_b) else 0.5
-assert np.allclose(coefficients(toy, [1.0, 2.0], [3.0, 3.0], 2.0, 3.0), [0.0, 1.0]), "what is stored needs no other"
+found = coefficients(toy, [1.0, 2.0], [3.0, 3.0], 2.0, 3.0)
+assert np.allclose(found, [0.0, 1.0]), "what is stored needs no other"
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps4
 ps4.coefficients(coefficients)
@@ -214,7 +219,8 @@ density = lambda t, gamma: np.where(tau <= t, (gamma + 1) / t * (np.minimum(tau,
 for s, colour in ((0.02, "C1"), (0.18, "C0")):
     x = coefficients(overlap, times, gammas, STEPS, exponent(s))
     panel.plot(tau, density(STEPS, exponent(s)), color=colour, label=f"wanted, width {s}")
-    panel.plot(tau, sum(c * density(t, g) for c, t, g in zip(x, times, gammas)), "--", color=colour, label="reconstructed")
+    together = sum(c * density(t, g) for c, t, g in zip(x, times, gammas))
+    panel.plot(tau, together, "--", color=colour, label="reconstructed")
 panel.set(xlabel="iteration", ylabel="profile", ylim=(-0.05, 0.2))
 panel.legend();
 

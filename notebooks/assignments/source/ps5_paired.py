@@ -46,7 +46,7 @@ GUIDES = ("early", "small", "guide")
 
 
 def is_outlier(samples: Tensor) -> Tensor:
-    """1.0 for a sample more than 3 standard deviations from every Gaussian of the true distribution, else 0.0; [N]."""
+    """1.0 for a sample more than 3 standard deviations from every Gaussian of the truth, else 0.0; [N]."""
     return (fractal("A").mahalanobis(samples) > 3).double()
 
 
@@ -107,7 +107,9 @@ ps5.paired_difference(paired_difference)
 # The bootstrap: draw $n$ of the $n$ differences *with replacement*, take the mean, repeat; the central `level` share of those means is the interval. For `level = 0.90`, cut 5 % off at each end.
 
 # %% task="bootstrap"
-def bootstrap_interval(differences: Tensor, level: float, resamples: int, generator: torch.Generator) -> tuple[float, float]:
+def bootstrap_interval(
+    differences: Tensor, level: float, resamples: int, generator: torch.Generator
+) -> tuple[float, float]:
     """Percentile interval of the mean. differences: [n]; all randomness comes from `generator`."""
     ### BEGIN SOLUTION
     n = len(differences)
@@ -117,7 +119,8 @@ def bootstrap_interval(differences: Tensor, level: float, resamples: int, genera
     ### END SOLUTION
 
 # %% test="bootstrap-values" points=4
-low, high = bootstrap_interval(torch.tensor([0.0, 1.0]).repeat(50), 0.95, 500, torch.Generator().manual_seed(0))
+coins = torch.tensor([0.0, 1.0]).repeat(50)
+low, high = bootstrap_interval(coins, 0.95, 500, torch.Generator().manual_seed(0))
 assert 0.3 < low < 0.5 < high < 0.7
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps5
@@ -142,7 +145,8 @@ def seed_interval(values: Tensor, level: float) -> tuple[float, float]:
 
 # %% test="seeds-values" points=3
 low, high = seed_interval(torch.tensor([1.0, 3.0], dtype=torch.float64), 0.5)
-assert math.isclose(low, 1.0, rel_tol=1e-6) and math.isclose(high, 3.0, rel_tol=1e-6), "t with one degree of freedom, level one half: factor 1"
+right = math.isclose(low, 1.0, rel_tol=1e-6) and math.isclose(high, 3.0, rel_tol=1e-6)
+assert right, "t with one degree of freedom, level one half: factor 1"
 ### BEGIN HIDDEN TESTS
 from hidden_checks import ps5
 ps5.seed_interval(seed_interval)
@@ -155,7 +159,10 @@ ps5.seed_interval(seed_interval)
 
 # %% task="experiment"
 def experiment(seed: int, start: Tensor) -> dict[str, Tensor]:
-    """For each arm ("none", "early", "small", "guide") which samples are outliers, [N] of 0.0 and 1.0, from the points `start`."""
+    """For each arm ("none", "early", "small", "guide") which samples are outliers: [N] of 0.0 and 1.0.
+
+    All arms start from the points `start`.
+    """
     ### BEGIN SOLUTION
     main = pretrained.load("main", seed)
     samples = {"none": paired.run(main, start)}
