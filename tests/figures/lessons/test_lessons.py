@@ -47,11 +47,13 @@ def test_lines_enclose_99_percent_at_every_level():
 
 
 def test_rows_are_paired_changes_in_points():
-    numbers = {"branch_tv": [0.1, 0.1], "leaves_lost": [1, 1], "diverged": [0, 0]}
+    numbers = {"branch_tv": [0.1, 0.1], "leaves_lost": [1, 1], "diverged": [0, 0.0259]}
     runs = {"none": {"outliers_99": [0.12, 0.1], **numbers}, "guided": {"outliers_99": [0.1, 0.11], **numbers}}
     none, guided = paired.rows(runs, {"none": "no guidance", "guided": "w = 2"})
-    assert none[2] == "" and guided[2] == "-2.0, +1.0 %" and len(guided) == len(paired.HEADER)
-    assert len(paired.floor_row(metrics.floor(64))) == len(paired.HEADER)
+    header = paired.header([3, 4])
+    assert header[2] == "change in points, seeds 3, 4" and len(header) == len(guided)
+    assert none[2] == "" and guided[2] == "-2.0, +1.0" and guided[5] == "0.0, 2.6"
+    assert len(paired.floor_row(metrics.floor(64))) == len(header)
 
 
 def labels(figure) -> list[str]:
