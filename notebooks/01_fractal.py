@@ -60,8 +60,8 @@ A, B, both = fractal("A"), fractal("B"), fractal("AB")
 shares = world.depth_shares()
 show(
     world.draw_levels(world.compute_levels([0.0], pixels=2 * PIXELS), width=4.0),
-    f"**Figure 1.1.** The data: {len(both.weights)} Gaussians. Blue is their density. The lines enclose 99 % of class A "
-    "(orange) and of class B (grey). From afar there are two objects, and the leaves carry the detail. The 64 leaves "
+    f"**Figure 1.1.** The data: {len(both.weights)} Gaussians. Blue is their density. The lines enclose 99 % of class "
+    "A (orange) and of class B (grey). From afar there are two objects, and the leaves carry the detail. The 64 leaves "
     f"of class A hold {shares[6]['share']:.1%} of its mass.",
 )
 
@@ -214,8 +214,8 @@ say(f"Largest relative difference to the library: by hand {by_hand:.0e}, by auto
 show(
     world.draw_field(0.01, 0.03, 0.1, pixels=PIXELS),
     "**Figure 1.4.** Density, and σ² times the score, at three noise levels. At low noise the arrows part between the "
-    "arms: there a sample must choose. At σ = 0.1 they lead to the middle, and they are longer. The median lengths stand "
-    "below the panels; a panel is 0.6 wide.",
+    "arms: there a sample must choose. At σ = 0.1 they lead to the middle, and they are longer. The median lengths "
+    "stand below the panels; a panel is 0.6 wide.",
 )
 
 # %% [markdown]

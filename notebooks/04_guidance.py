@@ -111,8 +111,8 @@ for name, denoiser in {"no guidance": main, "autoguidance, w = 2": guide(main, w
     say(f"{name}: {outliers.float().mean():.1%} of {N} samples are outliers.")
 
 # %% [markdown]
-# From here on `over_seeds` runs this loop for many methods and training seeds, and `measure` adds the coverage. (The code calls a method an
-# *arm* of the comparison.) Coverage has two numbers, as in notebook 1: the total variation (TV) of the branches, and the leaves that hold
+# From here on `over_seeds` runs this loop for many methods and training seeds, and `measure` adds the coverage. The code calls a method an
+# *arm* of the comparison. Coverage has two numbers, as in notebook 1: the total variation (TV) of the branches, and the leaves that hold
 # less than a tenth of their share.
 #
 # **Commit to an answer (1 of 3).** Without guidance about 12 % of the samples are outliers. What is left with autoguidance at the paper's $w = 3$?
@@ -272,8 +272,8 @@ show(
         families, runs, labels, {"branch_tv": "total variation of the branches", "leaves_lost": "leaves lost of 64"}
     ),
     "**Figure 4.4.** Outliers against lost coverage; small points are training seeds. On the left autoguidance lies a "
-    "little below CFG, up to its best weight. Truncation lies far below both. On the right the gap is small up to about "
-    "ten lost leaves. At about the total variation of autoguidance at its best, truncation loses "
+    "little below CFG, up to its best weight. Truncation lies far below both. On the right the gap is small up to "
+    "about ten lost leaves. At about the total variation of autoguidance at its best, truncation loses "
     f"{spread(runs[near]['leaves_lost'], '.0f')} leaves instead of {spread(runs[best]['leaves_lost'], '.0f')}.",
 )
 
@@ -298,8 +298,8 @@ table(
 
 # %% [markdown]
 # The order is the same but for one pair. At w = 3 autoguidance has fewer outliers than no guidance, but no fewer far outliers. Both
-# differences are smaller than the spread over training seeds, so the little that autoguidance removes at w = 3 depends on the ruler. The
-# larger differences do not, and neither does the open question: the ruler is not to blame.
+# differences are smaller than the spread over training seeds. So the little that autoguidance removes at w = 3 depends on the ruler, and
+# the larger differences do not. The ruler does not explain why it removes so little.
 #
 # ## 6. The noise level
 #

@@ -461,8 +461,8 @@ theory, product = gaussian.guided_share(0.01, 0.02, 3.0), gaussian.product_share
 reveal(
     answer_3,
     "c",
-    f"The product has {product:.2%}. The theory of the sampler gives {theory / product:.2f} times as much, {theory:.2%}, "
-    f"and {found:.2%} of {N} samples lie there.",
+    f"The product has {product:.2%}. The theory of the sampler gives {theory / product:.2f} times as much, "
+    f"{theory:.2%}, and {found:.2%} of {N} samples lie there.",
 )
 
 # %% [markdown]

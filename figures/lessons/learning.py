@@ -26,7 +26,7 @@ def draw_errors(sigmas, curves: dict[str, list[np.ndarray]]):
         for name, lines in curves.items():
             for i, line in enumerate(lines):
                 ax.plot(sigmas, line, color=COLOURS[name], linewidth=1, label=None if i else name)
-        ax.set(xscale="log", yscale="log", xlabel="noise level σ", ylabel="σ² |s − s*|² / 2")
+        ax.set(xscale="log", yscale="log", xlabel="noise level σ", ylabel="σ² |model − true score|² / 2")
         ax.legend(frameon=False)
     return figure
 
