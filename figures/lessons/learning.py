@@ -120,4 +120,6 @@ def draw_outliers(panels: dict[str, Tensor], *, centre=(0.45, 1.0), half_width: 
                 label = f"outliers {m['outliers_99']:.1%}\nTV {m['branch_tv']:.3f}, leaves lost {m['leaves_lost']:.0f}"
             ax.set_title(name)
             ax.set_xlabel(label, fontsize=8)
+        for ax in axes.flat[len(panels) :]:
+            ax.axis("off")
     return figure
