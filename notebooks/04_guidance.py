@@ -278,10 +278,11 @@ show(
 )
 
 # %% [markdown]
-# So is truncation the best method? In this world a *little* of it is: a factor of 1.03 to 1.05, and no guide. That is a true finding, and it
-# makes truncation the control that a guide has to beat. At 1.1 it loses half of the leaves, since it sharpens the density everywhere. It knows
-# nothing of the model's errors, so it would thin the leaves of a perfect model, too (question 1). A guide does better if it acts where it
-# knows something. Section 6 looks for that place.
+# So is truncation the better method? In this world a *little* of it is better than a guide that acts at all noise levels. Factors of 1.03 to
+# 1.05 leave fewer outliers at the same coverage, by either measure, and need no second model. That makes truncation the control that a guide
+# has to beat. At 1.1 it loses half of the leaves, since it sharpens the density everywhere. It knows nothing of the model's errors, so it
+# would thin the leaves of a perfect model, too (question 1). A guide knows something, but not at every noise level. Section 6 looks for the
+# levels where it does.
 #
 # ## 5. The ruler
 #
