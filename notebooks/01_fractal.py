@@ -151,6 +151,7 @@ show(
     f"{np.mean(lost) / np.mean(half):.0f} in noise.",
 )
 
+
 # %% [markdown]
 # Why does the left curve not begin at 1 and end at 254, and the right one not begin at 100 %? Even without noise branches overlap where they
 # meet, and so do the two trees. A clean point there could come from more than one branch. At the other end the point tells nothing. All 254
