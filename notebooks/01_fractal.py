@@ -50,27 +50,33 @@ N, PIXELS = (512, 60) if FAST else (4096, 160)
 # %% [markdown]
 # ## 1. A distribution with structure at every scale
 #
-# Our data are points in the plane. They form two trees, class A (orange) and class B (grey). Each tree has 127 branches in 7 generations. A
-# branch is 8 Gaussians on a line, and each generation is shorter, thinner and rarer than the one before. It is a caricature of images: a
-# model learns the trunk in the first minute, and the leaves never quite. In the figure, look how thin the leaves are beside the trunk.
+# Our data are points in the plane. They form two trees, class A (upper right) and class B (lower left). Each tree has 127 branches in 7
+# generations. A branch is 8 Gaussians on a line, and each generation is shorter, thinner and rarer than the one before. It is a caricature
+# of images: a model learns the trunk in the first minute, and the leaves never quite. In the figure, look how thin the leaves are beside
+# the trunk.
 
 # %% tags=["hide-input"]
 A, B, both = fractal("A"), fractal("B"), fractal("AB")
 shares = world.depth_shares()
 show(
     world.draw_levels(world.compute_levels([0.0], pixels=2 * PIXELS), width=4.0),
-    f"**Figure 1.1.** The data: {len(both.weights)} Gaussians. The lines enclose 99 % of each class. From afar there "
-    f"are two objects, and the leaves carry the detail. The 64 leaves of class A hold {shares[6]['share']:.1%} of "
-    "its mass.",
+    f"**Figure 1.1.** The data: {len(both.weights)} Gaussians. Blue is their density. The lines enclose 99 % of class "
+    "A (orange) and of class B (grey). From afar there are two objects, and the leaves carry the detail. The 64 leaves "
+    f"of class A hold {shares[6]['share']:.1%} of its mass.",
 )
 
 # %%
 table(
-    ["generation", "branches", "mass of the generation", "mass of one branch"],
-    [[d["depth"], d["branches"], f"{d['share']:.1%}", f"{d['share'] / d['branches']:.2%}"] for d in shares],
+    ["generation", "branches", "mass of the generation", "mass of one branch", "width across a branch"],
+    [
+        [d["depth"], d["branches"], f"{d['share']:.1%}", f"{d['share'] / d['branches']:.2%}", f"{d['width']:.3f}"]
+        for d in shares
+    ],
 )
 
 # %% [markdown]
+# Generation 0 is the trunk, generation 6 are the leaves. The width is the standard deviation across a branch.
+#
 # The paper says that over both classes the data have mean 0 and standard deviation $\sigma_\text{data} = 0.5$ along each axis. That is a
 # claim about 2032 Gaussians, and it can be checked exactly. The mean is $\mu = \sum_i w_i \mu_i$. The covariance is the mean of $xx^T$
 # minus $\mu\mu^T$:
@@ -91,7 +97,7 @@ table(
 )
 
 # %% [markdown]
-# **The claim holds** for both classes together. One class alone is another matter. Models are scaled for both classes even when they learn one.
+# **The claim holds** for both classes together. One class alone has another mean and is narrower.
 #
 # ## 2. Heat diffusion
 #
@@ -108,40 +114,22 @@ table(
 
 # %% tags=["hide-input"]
 sigmas = (0.0, 0.03, 0.1, 0.3, 1.0)
-
-
-def note(sigma):
-    """What a noisy point still tells, in words."""
-    told = world.knowledge([sigma], N // 4)
-    return f"branches possible: {told['branches'][0]:.1f}\nclass named rightly: {told['right'][0]:.0%}"
-
-
 show(
-    world.draw_levels(world.compute_levels(sigmas, pixels=PIXELS), [note(s) for s in sigmas]),
+    world.draw_levels(world.compute_levels(sigmas, pixels=PIXELS)),
     "**Figure 1.2.** The same density at five noise levels; lines as before, where they fit in. At σ = 0.03 the "
     "leaves have merged into their parents, at σ = 0.3 the classes overlap, and at σ = 1 there is one round cloud. "
-    "The numbers below are explained next. At σ = 0.1 a noisy point could come from "
-    f"{world.knowledge([0.1], N // 4)['branches'][0]:.0f} branches.",
-)
-
-# %% [markdown]
-# With a running kernel, a slider shows any level.
-
-# %%
-slider(
-    lambda sigma: world.draw_levels(world.compute_levels([sigma], pixels=80), [note(sigma)], width=4.0),
-    SLIDERS,
-    sigma=[0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.8, 1.2],
+    f"Variances add, so the cloud has a standard deviation of √({sd[0]:.1f}² + 1²) = {(sd[0] ** 2 + 1).sqrt():.2f} "
+    "along each axis.",
 )
 
 # %% [markdown]
 # A picture of clouds invites vague words, so let us measure. **What can a noisy point still tell about where it came from?** Bayes' rule
 # gives the probability that it came from each of the 254 branches, $p(i\mid x) \propto w_i\,p_i(x;\sigma)$. The entropy $H$ of these
 # probabilities, as $e^H$, counts the branches that are still possible. Adding up the probabilities of class A's branches gives the
-# probability of class A.
+# probability of class A. For a point that was drawn from class A, this is the probability of its *true class*.
 #
-# **Commit to an answer (1 of 3).** Each tree is about 1.5 wide. At which noise level is the class of a noisy point named rightly with a
-# probability of only 75 %? (a) σ = 0.05, (b) σ = 0.15, (c) σ = 0.5.
+# **Commit to an answer (1 of 3).** Each tree is about 1.5 wide. At which noise level has the true class a probability of only 75 %, on
+# average over noisy points? (a) σ = 0.05, (b) σ = 0.15, (c) σ = 0.5.
 
 # %%
 answer_1 = None  # "a", "b" or "c"
@@ -165,7 +153,29 @@ show(
 
 
 # %% [markdown]
-# This order matters for all that follows. Sampling runs the noise backwards: **the class is decided early, at high noise; the leaf is
+# Why does the left curve not begin at 1 and end at 254, and the right one not begin at 100 %? Even without noise branches overlap where they
+# meet, and so do the two trees. A clean point there could come from more than one branch. At the other end the point tells nothing. All 254
+# branches are possible then, but their masses differ, and $e^H$ of the masses is only 59 (dotted).
+#
+# **A slider:** run the next cell to get one, and run it again after you reopen the notebook. It shows the density and both numbers at any
+# level.
+
+# %%
+def note(sigma):
+    """What a noisy point still tells, in words."""
+    told = world.knowledge([sigma], N // 4)
+    return f"branches possible: {told['branches'][0]:.1f}\nprobability of the true class: {told['right'][0]:.0%}"
+
+
+slider(
+    lambda sigma: world.draw_levels(world.compute_levels([sigma], pixels=80), [note(sigma)], width=4.0),
+    SLIDERS,
+    sigma=[0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.8, 1.2],
+)
+
+
+# %% [markdown]
+# The order of Figure 1.3 matters for all that follows. Sampling runs the noise backwards: **the class is decided early, at high noise; the leaf is
 # decided late.** A guide that differs from the main model in the class acts at high noise. A guide that differs in the details acts at low
 # noise. Keep it in mind for notebooks 4 and 6.
 #
@@ -198,20 +208,19 @@ by_hand, automatic = ((s - library).norm(dim=1).max() / longest for s in (score_
 say(f"Largest relative difference to the library: by hand {by_hand:.0e}, by automatic differentiation {automatic:.0e}.")
 
 # %% [markdown]
-# The next figure shows a fork of class A. Look where the arrows end: at low noise on the nearest branch, at high noise somewhere in the middle.
+# The next figure shows a fork of class A. The arrows are $\sigma^2$ times the score, drawn to scale; section 4 shows why this is the right
+# length. Look where they end: at low noise near the closest branch, at high noise somewhere in the middle.
 
 # %% tags=["hide-input"]
-across = torch.stack([torch.linspace(0.36, 0.54, 181), torch.full([181], 1.3)], 1)  # from one arm to the other
-least = 0.03 * A.score(across, 0.03).norm(dim=1).min()
 show(
     world.draw_field(0.01, 0.03, 0.1, pixels=PIXELS),
-    "**Figure 1.4.** Density and score at three noise levels; the longest arrows are cut. At σ = 0.03 the score nearly "
-    "vanishes somewhere between the two arms: there a sample must choose. On a line across, its least length is "
-    f"{least:.2f} in units of 1/σ.",
+    "**Figure 1.4.** Density, and σ² times the score, at three noise levels. At low noise the arrows part between the "
+    "arms: there a sample must choose. At σ = 0.1 they lead to the middle, and they are longer. The median lengths "
+    "stand below the panels; a panel is 0.6 wide.",
 )
 
 # %% [markdown]
-# With a running kernel, at any level:
+# **A slider:** run the next cell to get one (again after reopening). It shows the arrows at any level.
 
 # %%
 slider(lambda sigma: world.draw_field(sigma), SLIDERS, sigma=[0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5])
@@ -229,11 +238,11 @@ slider(lambda sigma: world.draw_field(sigma), SLIDERS, sigma=[0.01, 0.02, 0.03, 
 # $$\nabla \log p(x;\sigma) = \frac{\mathbb E[y\mid x] - x}{\sigma^2}
 # \qquad\Longrightarrow\qquad
 # \boxed{\;D(x; \sigma) = x + \sigma^2\, \nabla_x \log p(x; \sigma)\;}$$
-# The left side needs no formula for the density at all. It is an average over data, each point weighted by how well it explains $x$.
-# The right side needs no data. (Problem set 1 uses both.)
+# So there are two ways to compute $D$. As the mean $\mathbb E[y\mid x]$ it needs no formula for the density: it is an average over data,
+# each point weighted by how well it explains $x$. As $x + \sigma^2\nabla\log p$ it needs no data. (Problem set 1 uses both.)
 #
-# **Commit to an answer (2 of 3).** We estimate the left side from $n$ data points, with $n$ = 1 024 and then 16 384. By which factor does
-# the distance to the right side fall? (a) 2, (b) 4, (c) 16.
+# **Commit to an answer (2 of 3).** We estimate $\mathbb E[y\mid x]$ from $n$ data points, with $n$ = 1 024 and then 16 384. By which factor
+# does its distance to $x + \sigma^2\nabla\log p$ fall? (a) 2, (b) 4, (c) 16.
 
 # %%
 answer_2 = None  # "a", "b" or "c"
@@ -340,7 +349,7 @@ table(
         ["the data have standard deviation 0.5 along each axis", f"{sd[0]:.4f}, {sd[1]:.4f}", "exact"],
         ["a leaf holds little", f"{shares[6]['share'] / 64:.2%} of the mass", "exact, mean of 64"],
         ["details vanish first: two branches possible", f"σ = {spread(half, '.3f')}", "3 samples"],
-        ["the class vanishes later: 75 % sure", f"σ = {spread(lost, '.2f')}", "3 samples"],
+        ["the class vanishes later: 75 % for the true one", f"σ = {spread(lost, '.2f')}", "3 samples"],
         ["an average of 2^14 data points is the denoiser", f"{spread(distance[2**14], '.4f')} σ apart", "3 samples"],
         ["1 % of true samples are outliers", spread(columns[max(floors)][0], ".2%"), f"3 × {max(floors)} samples"],
     ],

@@ -54,8 +54,9 @@ A = fractal("A")
 # %% [markdown]
 # ## 1. A network that is a density
 #
-# The model is a log density, up to a constant. Let $s = \sqrt{\sigma_\text{data}^2+\sigma^2}$, and let $f$ be a plain network of five linear layers:
-# $$\log p_\theta(x;\sigma) = \frac{g}{\sigma}\, \operatorname{mean}\big[f(x/s, \ln\sigma/4, 1)^2\big] - \frac{|x/s|^2}{2} + \text{const.}$$
+# The model is a log density, up to a constant. Let $c = \sqrt{\sigma_\text{data}^2+\sigma^2}$, and let $f$ be a plain network of five linear layers:
+# $$\log p_\theta(x;\sigma) = \frac{g}{\sigma}\, \operatorname{mean}\big[f(x/c, \ln\sigma/4, 1)^2\big] - \frac{|x/c|^2}{2} + \text{const.}$$
+# Here $\sigma_\text{data} = 0.5$ is that of both classes together (notebook 1), also for a model that learns one class.
 # The second term alone is one wide Gaussian. The network carves the tree out of it, and the number $g$, which is trained too, says how deeply.
 # The score is the gradient in $x$. The library writes it out in closed form, so that training differentiates once, not twice. Two lines check it:
 

@@ -162,7 +162,7 @@ apart = (heun(A, draw_start(64), sigmas) - sample(A, draw_start(64), sigmas)).ab
 say(f"These lines and `edm.sampler.sample`: {apart:.0e} apart.")
 
 # %% [markdown]
-# A method has *order* $p$ if halving the steps divides the error by $2^p$. What does theory say? Let $h$ be the length of a step. Euler
+# A method has *order* $k$ if halving the steps divides the error by $2^k$. What does theory say? Let $h$ be the length of a step. Euler
 # ignores the curvature of the path, which costs $\frac12 x'' h^2$ a step. With $1/h$ steps the errors add up to something proportional to
 # $h$: order 1. The mean of two slopes gets the curvature right, and errs first in $h^3$ a step: order 2. (Problem set 2 asks for both methods and their orders.)
 #
@@ -242,7 +242,7 @@ show(
 )
 
 # %% [markdown]
-# With a running kernel, a slider sets the number of steps beside 32.
+# **A slider:** run the next cell to get one (again after reopening). It sets the number of steps beside 32.
 
 # %%
 slider(lambda steps: with_steps(steps, 32)[0], SLIDERS, steps=[4, 6, 8, 12, 16, 32, 64])

@@ -144,6 +144,10 @@ show(
     f"{x.sum():.3f}.",
 )
 
+# %% [markdown]
+# **Two sliders:** run the next cell to get them (again after reopening). They set the wanted width and the number of snapshots of each
+# stored width.
+
 # %%
 slider(
     lambda width, snapshots: posthoc.draw_reconstruction(width, np.linspace(1 / snapshots, 1, snapshots)),

@@ -218,6 +218,10 @@ show(
     f"then {spread(noisy[exact[2]]['misplaced'], '.1%')}.",
 )
 
+# %% [markdown]
+# **Two sliders:** run the next cell to get them (again after reopening). They set the factor $f$ of the noise and the weight. The guide's
+# factor is $f^2$.
+
 # %%
 slider(
     lambda f, w: why.draw_arms(
@@ -314,8 +318,8 @@ show(
 
 # %% [markdown]
 # The width follows the closed form, although garments are not Gaussian: the last sentence under the table predicts both ratios. The distance goes up with the
-# harm, and most of the way back down with guidance. Compare the control. Narrowing alone, without any model in it, raises the distance too. So what raised noise
-# does to these images is mostly that it narrows them.
+# harm, and a part of the way back down with guidance. Compare the control. Narrowing alone, without any model in it, raises the distance too, and by more. So
+# that raised noise narrows these images is enough to explain what it does to the distance.
 #
 # The sign depends on the model. Where samples are too *wide*, for example with 12 steps of the sampler (notebook 10), the same harm can lower the
 # distance. So a lower distance after a corruption is no sign that the corruption did good.

@@ -65,8 +65,9 @@ def run_steps(denoiser: Denoiser, start: Tensor, sigma_max: float = SIGMA_MAX) -
 
 @torch.no_grad()
 def run(denoiser: Denoiser, start: Tensor, progress: bool = False, desc: str = "sampling") -> Tensor:  # [N, 2]
-    """The samples at sigma = 0."""
-    for step in tqdm(run_steps(denoiser, start), total=STEPS + 1, disable=not progress, desc=desc, leave=False):
+    """The samples at sigma = 0. A progress bar shows in a terminal only: notebooks and logs keep no trace of it."""
+    hidden = None if progress else True  # tqdm's word for "unless this is a terminal"
+    for step in tqdm(run_steps(denoiser, start), total=STEPS + 1, disable=hidden, desc=desc, leave=False):
         x = step.x
     return x
 

@@ -15,6 +15,7 @@ from toy2d.fractal import branch_depths, fractal
 from toy2d.paired import SIGMA_MAX, STEPS, draw_start
 
 CENTRE, HALF_WIDTH = (0.30, 0.30), 1.2  # class A, as in figure 1
+RED = "#C8102E"  # outliers; no other picture needs a red that stands apart from a tint
 COLOURS = {"main": plots.BLUE, "early": plots.SKY, "small": plots.VERMILLION, "guide": plots.GREEN}
 
 
@@ -25,7 +26,7 @@ def draw_errors(sigmas, curves: dict[str, list[np.ndarray]]):
         for name, lines in curves.items():
             for i, line in enumerate(lines):
                 ax.plot(sigmas, line, color=COLOURS[name], linewidth=1, label=None if i else name)
-        ax.set(xscale="log", yscale="log", xlabel="noise level σ", ylabel="σ² |s − s*|² / 2")
+        ax.set(xscale="log", yscale="log", xlabel="noise level σ", ylabel="σ² |model − true score|² / 2")
         ax.legend(frameon=False)
     return figure
 
@@ -92,23 +93,26 @@ def outside(samples: Tensor) -> Tensor:  # [N] bool
 
 
 def draw_outliers(panels: dict[str, Tensor], *, centre=(0.45, 1.0), half_width: float = 0.5, pixels: int = 300,
-                  width: float = 3.1, coverage: bool = False):  # fmt: skip
+                  width: float = 3.1, coverage: bool = False, columns: int | None = None):  # fmt: skip
     """Samples [N, 2] of each panel in a window, outliers in red, over the region of the truth; numbers stand below.
 
-    coverage: whether the branches' numbers stand there too. width: of a panel, in inches.
+    coverage: whether the branches' numbers stand there too. width: of a panel, in inches. columns: all panels in one row if None.
     """
+    columns = columns or len(panels)
+    rows = -(-len(panels) // columns)
     axis_x, axis_y, xy = grid(centre, half_width, pixels)
     truth = fractal("A")
     log_prob = truth.log_prob(xy).reshape(pixels, pixels).numpy()
     with plots.style():
         figure, axes = plt.subplots(
-            1, len(panels), figsize=(width * len(panels), 1.12 * width), layout="constrained", squeeze=False
+            rows, columns, figsize=(width * columns, 1.12 * width * rows), layout="constrained", squeeze=False
         )
-        for ax, (name, samples) in zip(axes[0], panels.items(), strict=True):
+        figure.get_layout_engine().set(hspace=0.05 if rows > 1 else 0)  # numbers keep away from the title below them
+        for ax, (name, samples) in zip(axes.flat, panels.items(), strict=False):
             off = outside(samples)
-            plots.region(ax, axis_x, axis_y, log_prob, metrics.region_levels(truth)[0], plots.ORANGE)
+            plots.region(ax, axis_x, axis_y, log_prob, metrics.region_levels(truth)[0], plots.GREY)
             plots.points(ax, samples[~off].numpy(), plots.BLUE, size=2)
-            plots.points(ax, samples[off].numpy(), plots.VERMILLION, size=3, alpha=0.9)
+            plots.points(ax, samples[off].numpy(), RED, size=7, alpha=0.9)
             plots.window(ax, centre, half_width)
             label = f"outliers {off.float().mean():.1%} of all samples"
             if coverage:
@@ -116,4 +120,6 @@ def draw_outliers(panels: dict[str, Tensor], *, centre=(0.45, 1.0), half_width: 
                 label = f"outliers {m['outliers_99']:.1%}\nTV {m['branch_tv']:.3f}, leaves lost {m['leaves_lost']:.0f}"
             ax.set_title(name)
             ax.set_xlabel(label, fontsize=8)
+        for ax in axes.flat[len(panels) :]:
+            ax.axis("off")
     return figure

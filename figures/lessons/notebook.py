@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -72,12 +72,16 @@ def spread(values: Sequence[float], form: str = ".3g") -> str:
     return text.replace("%", "") + " %" if form.endswith("%") else text
 
 
-def slider(draw: Callable[..., Figure], live: bool = True, **options: Sequence) -> None:
-    """One slider for each option, over its values; `draw(**chosen)` gives the figure. Nothing without a live kernel.
+def slider(draw: Callable[..., Figure], live: bool = True, **options: Sequence | Mapping) -> None:
+    """One slider for each option, over its values; `draw(**chosen)` gives the figure. As plain Python it does nothing.
 
-    The static pictures above a slider show some of its settings, for those who only read.
+    An option that is a mapping, title -> value, becomes a menu of the titles, the first one chosen. Where the notebook is
+    not live, a line says how to get the slider. The static pictures above show some of its settings, for those who only read.
     """
-    if not live or not in_kernel():
+    if not in_kernel():
+        return
+    if not live:
+        say("*A slider stands here after you run this cell in Jupyter.*")
         return
     import ipywidgets
     from IPython.display import Image as Picture
@@ -88,11 +92,14 @@ def slider(draw: Callable[..., Figure], live: bool = True, **options: Sequence) 
         display(Picture(png(figure)))
         plt.close(figure)
 
-    widgets = {
-        name: ipywidgets.SelectionSlider(options=list(values), value=list(values)[len(values) // 2], description=name,
-                                         continuous_update=False)
-        for name, values in options.items()
-    }  # fmt: skip
+    def control(name: str, values: Sequence | Mapping):
+        title = name.replace("_", " ")
+        if isinstance(values, Mapping):
+            return ipywidgets.Dropdown(options=list(values.items()), description=title)
+        middle = values[len(values) // 2]
+        return ipywidgets.SelectionSlider(options=values, value=middle, description=title, continuous_update=False)
+
+    widgets = {name: control(name, values) for name, values in options.items()}
     display(ipywidgets.VBox([*widgets.values(), ipywidgets.interactive_output(redraw, widgets)]))
 
 

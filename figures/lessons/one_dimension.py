@@ -40,16 +40,17 @@ def draw_fits(x: np.ndarray, truth: np.ndarray, fits: Mapping[str, np.ndarray]) 
 
 def draw_overshoot(weights: Sequence[float], left: Mapping[str, Sequence[float]], predicted: float) -> Figure:
     """Share of the error that is left at each weight, a line for each pair of blurs; dashed: the predicted weight."""
+    lowest = min(min(values) for values in left.values()) - 0.2
     with plots.style():
-        figure, ax = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
-        ax.axhspan(-1.2, 0, color=plots.PALE, alpha=0.6, linewidth=0)
-        ax.text(weights[0], -1.1, "overshoot:\nnarrower\nthan the truth", fontsize=8, color=plots.INK)
+        figure, ax = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
+        ax.axhspan(lowest, 0, color=plots.PALE, alpha=0.6, linewidth=0)
+        ax.text(weights[0], lowest + 0.1, "overshoot:\nnarrower\nthan the truth", fontsize=8, color=plots.INK)
         for (name, values), colour in zip(left.items(), (plots.GREEN, plots.SKY, plots.PURPLE), strict=False):
             ax.plot(weights, values, "o-", color=colour, markersize=4, label=name)
         ax.axhline(0, color=plots.INK, linewidth=0.7)
         ax.axvline(predicted, color=plots.INK, linestyle="--", linewidth=0.8)
         ax.annotate(f"w = {predicted:.2f}", (predicted, 1.02), xytext=(4, 0), textcoords="offset points", fontsize=8)
-        ax.set(xlabel="guidance weight w", ylabel="share of the excess width left", ylim=(-1.2, 1.15))
+        ax.set(xlabel="guidance weight w", ylabel="share of the excess width left", ylim=(lowest, 1.15))
         ax.legend(frameon=False, fontsize=8, title="blurs", title_fontsize=8)
     return figure
 

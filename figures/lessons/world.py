@@ -6,8 +6,8 @@ import torch
 
 from figures.engine.plots import grid, image
 from figures.engine.result import Result
-from toy2d import plots
-from toy2d.fractal import BRANCHES, fractal
+from toy2d import metrics, plots
+from toy2d.fractal import BRANCHES, branch_depths, fractal
 
 CENTRE, HALF_WIDTH = (0.0, 0.0), 1.6  # both trees
 SIGMAS = (0.0, 0.03, 0.1, 0.3, 1.0)
@@ -15,13 +15,19 @@ MASS = 0.99
 
 
 def depth_shares() -> list[dict]:
-    """For each depth of one tree: number of branches and their share of the mass."""
-    from toy2d.fractal import branch_depths
-    from toy2d.metrics import branch_weights
+    """For each depth of one tree: number of branches, their share of the mass, and their mean width.
 
-    depths, weights = branch_depths(), branch_weights(fractal("A"))
+    The width is the standard deviation across a branch: the smaller one of each of its Gaussians.
+    """
+    depths, weights = branch_depths(), metrics.branch_weights(fractal("A"))
+    width = torch.linalg.eigvalsh(fractal("A").covariances.double())[:, 0].sqrt().reshape(len(depths), -1).mean(1)
     return [
-        {"depth": d, "branches": int((depths == d).sum()), "share": weights[depths == d].sum().item()}
+        {
+            "depth": d,
+            "branches": int((depths == d).sum()),
+            "share": weights[depths == d].sum().item(),
+            "width": width[depths == d].mean().item(),
+        }
         for d in range(int(depths.max()) + 1)
     ]
 
@@ -43,7 +49,7 @@ def compute_levels(sigmas=SIGMAS, *, pixels: int = 240, n: int = 2**14) -> Resul
 
 
 def draw_levels(result: Result, notes: list[str] | None = None, width: float = 2.4):
-    """Tints: density of both classes. Lines: where class A (orange) and B (grey) hold 99 % of their mass. Notes stand below."""
+    """Blue: density of both classes. Lines: where class A (orange) and B (grey) hold 99 % of their mass. Notes stand below."""
     a, sigmas, levels = result.arrays, result.numbers["sigmas"], result.numbers["levels"]
     with plots.style():
         figure, axes = plt.subplots(
@@ -71,8 +77,8 @@ def mass_level(log_density: np.ndarray, mass: float = MASS) -> float:
 def knowledge(sigmas, n: int = 4096, seed: int = 0) -> dict[str, np.ndarray]:
     """What a noisy point still tells, averaged over n points of both classes at each level.
 
-    branches: how many branches it could have come from, exp(entropy of the posterior over all 254). right: probability
-    that the posterior gives the class it was drawn from. Both exact but for the average over points.
+    branches: how many branches it could have come from, exp(entropy of the posterior over all 254). right: the probability
+    that the posterior gives to the class it was drawn from. Both exact but for the average over points.
     """
     both = fractal("AB")
     out = {"sigma": np.asarray(sigmas, float), "branches": [], "right": []}
@@ -88,24 +94,30 @@ def knowledge(sigmas, n: int = 4096, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def draw_knowledge(runs: list[dict[str, np.ndarray]]):
-    """One line a seed."""
+    """One line a seed. Dotted on the left: the same count for the masses of the branches, without any point."""
+    masses = metrics.branch_weights(fractal("AB"))
+    blind = torch.special.entr(masses).sum().exp().item()
     with plots.style():
         figure, axes = plt.subplots(1, 2, figsize=(8.6, 2.8), layout="constrained")
         for ax, key, colour in zip(axes, ("branches", "right"), (plots.BLUE, plots.ORANGE), strict=True):
             for run in runs:
                 ax.plot(run["sigma"], run[key], color=colour, linewidth=1)
             ax.set(xscale="log", xlabel="noise level σ")
-        axes[0].set(yscale="log", title="branches a noisy point could come from", yticks=[1, 2, 10, 100, 254])
+        axes[0].axhline(blind, color=plots.GREY, linestyle=":", linewidth=0.9)
+        axes[0].set(
+            yscale="log", title="branches a noisy point could come from", yticks=[1, 2, 5, 10, 20, round(blind)]
+        )
+        axes[0].minorticks_off()
         axes[0].yaxis.set_major_formatter(plt.matplotlib.ticker.ScalarFormatter())
-        axes[1].set(title="probability of naming its class rightly", ylim=(0.45, 1.02))
+        axes[1].set(title="probability of its true class", ylim=(0.45, 1.02))
         axes[1].yaxis.set_major_formatter(plt.matplotlib.ticker.PercentFormatter(1, decimals=0))
     return figure
 
 
 def draw_field(*sigmas: float, centre=(0.45, 1.22), half_width: float = 0.3, pixels: int = 160, arrows: int = 11):
-    """Class A's density at each sigma, and its score on a lattice of points: length in units of sigma.
+    """Class A's density at each sigma, and sigma^2 times its score on a lattice of points, drawn to scale.
 
-    Below: the median of sigma times the length of the score, over the lattice.
+    Below: the median length of the arrows.
     """
     axis_x, axis_y, xy = grid(centre, half_width, pixels)
     _, _, lattice = grid(centre, half_width, arrows)
@@ -116,11 +128,9 @@ def draw_field(*sigmas: float, centre=(0.45, 1.22), half_width: float = 0.3, pix
         )
         for ax, sigma in zip(axes[0], sigmas, strict=True):
             plots.density(ax, axis_x, axis_y, image(truth.log_prob(xy, sigma)))
-            step = sigma * truth.score(lattice, sigma).numpy()  # unit length: one sigma from where the data should be
-            long = np.linalg.norm(step, axis=1)
-            shown = step * (np.minimum(long, 6) / np.maximum(long, 1e-12))[:, None]
-            ax.quiver(*lattice.numpy().T, *shown.T, angles="xy", scale=32, width=0.006, color=plots.INK)
+            step = sigma**2 * truth.score(lattice, sigma).numpy()
+            plots.arrows(ax, lattice.numpy(), step, unit=1)
             plots.window(ax, centre, half_width)
             ax.set_title(f"σ = {sigma:g}")
-            ax.set_xlabel(f"σ |score|, median over the arrows: {np.median(long):.1f}", fontsize=8)
+            ax.set_xlabel(f"median length of an arrow: {np.median(np.linalg.norm(step, axis=1)):.3f}", fontsize=8)
     return figure

@@ -58,7 +58,8 @@ def draw(result: Result):
     """A panel for each arm; the last one is the loop of the panel before it, four times as large."""
     numbers = result.numbers
     with plots.style():
-        figure, axes = panels(2, 3, 3.1)
+        figure, axes = panels(2, 3, 3.2)
+        figure.get_layout_engine().set(hspace=0.07)  # the numbers of a panel keep away from the title of the one below
         for ax, name, letter in zip(axes.flat, PANELS, "abcde", strict=False):
             draw_samples(ax, result, name, size=1.2)
             plots.window(ax, CENTRE, HALF_WIDTH)

@@ -172,11 +172,15 @@ assert drawn == [2.0], drawn
 handle, = [w for w in ipywidgets.widgets.widget._instances.values() if isinstance(w, ipywidgets.SelectionSlider)]
 handle.value = 3.0
 assert drawn == [2.0, 3.0] and not plt.get_fignums()
+slider(draw, True, w={"first title": 5.0, "second": 6.0})
+menu, = [w for w in ipywidgets.widgets.widget._instances.values() if isinstance(w, ipywidgets.Dropdown)]
+menu.label = "second"
+assert drawn[2:] == [5.0, 6.0], drawn
 """
     )
     notebook = build.execute(script, FAST)
     views = [o for o in notebook.cells[-1].outputs if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
-    assert len(views) == 1
+    assert len(views) == 2
 
 
 def test_errors_name_script_line_and_cell(tmp_path):

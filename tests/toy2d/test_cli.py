@@ -1,12 +1,14 @@
 """python -m toy2d, as a user types it."""
 
 import json
+import sys
 
 import numpy as np
 
 from edm.guidance import guide
 from toy2d import pretrained
 from toy2d.__main__ import main
+from toy2d.fractal import fractal
 from toy2d.paired import draw_start, run
 
 
@@ -42,3 +44,12 @@ def test_sampling_is_the_library_s(tmp_path):
         assert call("sample", "--guide", "guide", *words, "-n", 16, "--out", out) == 0
         wanted = run(guide(strong, weak, weight, interval), draw_start(16))
         assert np.array_equal(np.load(out)["samples"], wanted.numpy())
+
+
+def test_progress_shows_in_a_terminal_only(capsys, monkeypatch):
+    """In a notebook its last erased line would stay as an empty red stripe."""
+    run(fractal("A"), draw_start(2), progress=True)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    run(fractal("A"), draw_start(2), progress=True, desc="two points")
+    assert "two points" in capsys.readouterr().err
