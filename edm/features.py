@@ -128,7 +128,7 @@ def train_classifier(
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     stream = itertools.islice(data.batches(train, batch_size, seed), steps)
-    for images, labels in tqdm(stream, f"classifier of {train.name}", steps, unit="batch", leave=False):
+    for images, labels in tqdm(stream, f"classifier of {train.name}", steps, unit="batch", leave=False, disable=None):
         _, logits = model(data.to_float(images.to(device)))
         optimizer.zero_grad()
         F.cross_entropy(logits, labels.to(device)).backward()

@@ -198,10 +198,10 @@ show(
     "to white is 1).",
 )
 
+
 # %% [markdown]
 # Why truncation? Let us measure how *wide* the samples are: the standard deviation of a pixel among images of one class. Compare each row with
 # the last.
-
 
 # %%
 def width(images, labels):

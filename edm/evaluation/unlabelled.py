@@ -57,7 +57,7 @@ def train_autoencoder(
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     stream, errors = itertools.islice(data.batches(train, batch_size, seed), steps), []
-    for images, _ in tqdm(stream, f"autoencoder of {train.name}", steps, unit="batch", leave=False):
+    for images, _ in tqdm(stream, f"autoencoder of {train.name}", steps, unit="batch", leave=False, disable=None):
         x = data.to_float(images.to(device))
         optimizer.zero_grad()
         error = (model(x) - x).square().mean()
