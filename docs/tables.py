@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from figures.engine.result import GALLERY, load_result  # noqa: E402 (found through the path above)
 from figures.engine.tables import difference_text, markdown, minus, percent  # noqa: E402
+from figures.images.points import PREFIXES, SPACES, arm_of, best, floor, mean  # noqa: E402
 from figures.toy import findings, methods, seeds_tables  # noqa: E402
 from figures.toy.seeds import label  # noqa: E402
 
@@ -123,8 +124,25 @@ def method_claims() -> str:
     return markdown(("method", "claim", "compared with", "trained models", "exact models"), rows)
 
 
+def image_choice() -> str:
+    """What the choosing runs of the image study show: each way of guidance at its best weight, in three feature spaces."""
+    weights, guides = (stored(f"fashion-16/{name}") for name in ("fig7", "fig3"))
+    rows = {"no guidance": weights["methods"]["CFG"][0]}
+    rows |= {name: best(some[1:]) for name, some in weights["methods"].items() if name != "autoguidance"}
+    for part in ("capacities", "lengths"):
+        rows |= {f"guide: {arm_of(some[1]).guide.name()}": best(some[1:]) for some in guides[part].values()}
+    keys = [prefix + "frechet_distance" for prefix in PREFIXES.values()] + ["recall", "class_sd"]
+    cells = [
+        [name, f"{p['w']:g}" if p["w"] != 1 else "", *(f"{mean(p, key):.3f}" for key in keys)]
+        for name, p in rows.items()
+    ]
+    cells.append(["as many training images", "", *(f"{floor(weights, key):.3f}" for key in keys)])
+    return markdown(("", "w", *(f"distance, {name}" for name in SPACES.values()), "recall", "SD within a class"), cells)
+
+
 TABLES: dict[str, Callable[[], str]] = {"findings": findings.short} | {
-    f.__name__: f for f in (populations, equal_coverage, pull, one_sided, product, method_numbers, method_claims)
+    f.__name__: f
+    for f in (populations, equal_coverage, pull, one_sided, product, method_numbers, method_claims, image_choice)
 }
 
 
