@@ -176,9 +176,10 @@ def train_run(plan: Study, kind: str, seed: int, runs: Path, minutes: float | No
 
 
 def complete(plan: Study, kind: str, seed: int, runs: Path) -> bool:
-    """Whether a run's last average lies in its folder."""
-    images = plan.run(kind, seed).images
-    width = max(plan.config.ema_stds)
+    """Whether a run's last average lies in its folder, or is kept among those that measuring needs (`figures.images.nets`)."""
+    images, width = plan.run(kind, seed).images, max(plan.config.ema_stds)
+    if any(Path(runs, "kept").glob(f"{kind}-{seed}-{images:010d}-*.safetensors")):
+        return True
     return any(
         int(p.name.split("-")[1]) >= images for p in Path(runs, f"{kind}-{seed}").glob(f"snapshot-*-{width:.3f}.*")
     )

@@ -126,3 +126,14 @@ def test_time_limit(monkeypatch, tmp_path, capsys, tiny):
     monkeypatch.setattr(cli, "make", stopped)
     monkeypatch.setattr(sys, "argv", ["figures", "fig7", "--minutes", "1", "--out", str(tmp_path)])
     assert cli.main() == 3 and "4 of 9 rows" in capsys.readouterr().err
+
+
+def test_a_run_whose_last_average_is_kept_is_complete(tmp_path):
+    """On another machine the snapshots are gone: what is kept must not be trained again."""
+    plan = STUDIES["tiny"]
+    (tmp_path / "kept").mkdir()
+    early, last = (f"main-2-{n:010d}-0.100.safetensors" for n in (plan.T, max(plan.lengths) * plan.T))
+    (tmp_path / "kept" / early).touch()
+    assert not study.complete(plan, "main", 2, tmp_path)
+    (tmp_path / "kept" / last).touch()
+    assert study.complete(plan, "main", 2, tmp_path) and not study.complete(plan, "main", 3, tmp_path)
