@@ -129,6 +129,7 @@ def image_choice() -> str:
     weights, guides = (stored(f"fashion-16/{name}") for name in ("fig7", "fig3"))
     rows = {"no guidance": weights["methods"]["CFG"][0]}
     rows |= {name: best(some[1:]) for name, some in weights["methods"].items() if name != "autoguidance"}
+    rows |= {name: some[0] for name, some in weights["controls"].items()}
     for part in ("capacities", "lengths"):
         rows |= {f"guide: {arm_of(some[1]).guide.name()}": best(some[1:]) for some in guides[part].values()}
     keys = [prefix + "frechet_distance" for prefix in PREFIXES.values()] + ["recall", "class_sd"]

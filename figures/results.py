@@ -95,7 +95,8 @@ One pair of networks, the shipped one for Fashion-MNIST at 16 x 16, made {images
 chosen on other noise. The distance to the training images, in the classifier's features, is {none:.3f} without guidance, and
 {floor:.3f} for as many real images. It is least with {first}: {least:.3f}. Truncation, which needs no guide, makes
 {control:.0%} of that gain. Recall is {recall_none:.3f} without guidance and {recall_real:.3f} for real images; methods that raise
-it: {raised}. This is one training run, so there is no interval and no verdict.
+it: {raised}. This is one training run in one feature space, so there is no interval and no verdict. In spaces that never saw a
+label guidance does not gain as it does here ([the page on images](docs/images.md)).
 ([All methods](figures/gallery/fashion-16/methods_images.md), [picture](figures/gallery/fashion-16/methods_images.png).)
 """
 THEORY_HEADING = "Theory in two dimensions"

@@ -219,7 +219,7 @@ table(
 
 # %% [markdown]
 # With 12 steps unguided samples are too wide, and truncation makes them narrower. So it repairs the sampler. With 32 steps there is nothing left
-# to repair, and truncation makes the samples too narrow. (With 6 steps nothing is right: the steps are so long that a larger score overshoots.)
+# to repair, and truncation makes the samples too narrow. (With 6 steps even truncation widens. So this explanation ends where steps are that long.)
 #
 # The next table orders the methods from best to worst. Read it row by row.
 
@@ -241,8 +241,9 @@ say(
 )
 
 # %% [markdown]
-# This is how a comparison goes wrong. The order with 12 steps is not the order with 32. The control warns us: something that needs no guide
-# seems to do a part of a guide's work. **A method that repairs the sampler looks like a method that improves the model.**
+# This is how a comparison goes wrong. With 12 steps the three guided methods are hardly apart; with 32, autoguidance is well ahead. And truncation
+# turns from a gain into a harm. With 12 steps that control warns us: something that needs no guide seems to do a part of a guide's work.
+# **A method that repairs the sampler looks like a method that improves the model.**
 #
 # On digits the effect is stronger. At a large weight, CFG is far ahead of autoguidance with 10 steps, and far behind it with 32. Let us see it
 # with the pair of notebook 8.
@@ -307,8 +308,8 @@ table(
 goal = rows["as many real images"]
 gap = {key: max(abs(rows[name][key] - goal[key]) for name in METHODS) for key in ("precision", "recall")}
 say(
-    f"The methods differ in recall more than in precision: at most {gap['recall']:.3f} and {gap['precision']:.3f} from "
-    f"real images. One image in {COUNT} is {1 / COUNT:.3f}, so read no more than that into the table."
+    f"At most {gap['recall']:.3f} lie between the recall of a method and that of real images, and {gap['precision']:.3f} "
+    f"between the precisions. One image in {COUNT} is {1 / COUNT:.3f}: these are differences of a few images."
 )
 
 # %% [markdown]

@@ -23,12 +23,14 @@ STYLES = {"CFG": (plots.ORANGE, "^"), "CFG, interval": (plots.VERMILLION, "v"), 
 
 
 def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=None) -> Result:
-    plan, arms = study(data), settings.methods()
-    wanted = [made for some in arms.values() for made in some]
+    plan = study(data)
+    arms, controls = settings.methods(), settings.controls(plan)
+    wanted = [made for some in (*arms.values(), *controls.values()) for made in some]
     rows = measure_all(
         plan, wanted, plan.choosing, runs=runs, store=store, workers=workers, minutes=minutes, desc="figure 7"
     )
-    return Result(about(plan, plan.choosing, runs) | dict(interval=settings.INTERVALS[0], methods=points(rows, arms)))
+    found = dict(methods=points(rows, arms), controls=points(rows, controls))
+    return Result(about(plan, plan.choosing, runs) | dict(interval=settings.INTERVALS[0]) | found)
 
 
 def draw(result: Result) -> plt.Figure:

@@ -138,6 +138,8 @@ def setting(a_point: Mapping) -> str:
         words.append(f"α = {made.alpha:g}")
     if made.interval is not None:
         words.append(f"{made.interval[0]:g} < σ ≤ {made.interval[1]:g}")
+    if made.narrowed != 1:
+        words.append(f"spread ×{1 / made.narrowed:.4g}")
     words.append(f"EMA {made.main.ema:g}")
     if made.guide is not None:
         words[-1] += f" / {made.guide.ema:g}"

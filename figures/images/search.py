@@ -39,7 +39,9 @@ def compute(data="fashion-16", *, store=None, workers=None, minutes=None, runs=N
     plan, options = study(data), dict(runs=runs, store=store, workers=workers, minutes=minutes)
     named = settings.candidates(plan)
     arms = [made for name, some in named.items() if not name.startswith(settings.NO_LABELS) for made in some]
-    arms = [made for made in dict.fromkeys(arms) if made.steps is None]  # twice the steps are not a setting to be found
+    arms = [
+        made for made in dict.fromkeys(arms) if made.steps is None and made.narrowed == 1
+    ]  # controls are not to be found
     rows = measure_all(plan, arms, plan.choosing, desc="grid", **options)
     seeds = plan.choosing.seeds
     searches = [one_search([row for row in rows if row.seed == seed], plan.choosing.few) for seed in seeds]

@@ -24,6 +24,7 @@ CFG_WEIGHTS = (1.1, 1.25, 1.5, 2.0)
 LARGE = (1.5, 2.0, 3.0)  # where guidance acts in part of the noise levels only, or the guide is nearly as good
 INTERVALS = ((0.2, 3.0), (0.2, 1.2), (0.1, 1.0), (0.5, 5.0))  # of noise levels, for CFG
 AUTO_INTERVALS = ((0.0, 0.5), (0.2, 3.0), (0.5, 80.0))  # for autoguidance
+SPREADS = (1.03, 1.05)  # by which unguided images are drawn away from the means of their classes
 FACTORS = (1.01, 1.02, 1.03, 1.04, 1.05)  # of truncation
 SHARES = (0.25, 0.5, 0.75)  # of autoguidance in a blend
 LENGTHS = (1 / 32, 1 / 16, 1 / 8, 1 / 4)  # of guides, in units of T
@@ -32,6 +33,7 @@ SAME_RUN = "T/8, main's own run"
 EIGHTH = Net("eighth", 1.0)
 
 BASE, STEPS, TRUNCATION = "no guidance", "no guidance, twice the steps", "truncation"
+SPREAD = "spread, without a guide"  # unguided images drawn away from the means of their classes
 CFG, INTERVAL = "CFG", "CFG, interval"
 AUTO, SAME_EMA = "autoguidance (XS, less trained)", "same EMA for both"
 TRAINING, CAPACITY, DATA = "less training only", "less capacity only", "less data only"
@@ -88,6 +90,16 @@ def methods() -> dict[str, list[Arm]]:
     }
 
 
+def controls(plan: Study) -> dict[str, list[Arm]]:
+    """What needs no guide: a larger score, more spread, more training."""
+    length = max(plan.lengths)
+    return {
+        f"{TRUNCATION} ×{FACTORS[0]:g}": [arm("truncation", FACTORS[0])],
+        f"{SPREAD} ×{SPREADS[-1]:g}": [arm(narrowed=1 / SPREADS[-1])],
+        f"{BASE}, main model after {length} T": [arm(main=Net(length=length))],
+    }
+
+
 def blends() -> dict[str, list[Arm]]:
     """Total weight by share of autoguidance; the ends are CFG and autoguidance."""
     return {f"{w:g}": [arm("blend", w, guide=GUIDE, alpha=share) for share in (0, *SHARES, 1)] for w in (1.5, 2.0)}
@@ -108,6 +120,7 @@ def candidates(plan: Study) -> dict[str, list[Arm]]:
         BASE: [arm(main=Net(ema=ema)) for ema in EMAS],
         STEPS: [arm(steps=2 * plan.steps)],
         TRUNCATION: [arm("truncation", k) for k in FACTORS],
+        SPREAD: [arm(narrowed=1 / k) for k in SPREADS],
         CFG: methods()[CFG] + [arm("cfg", 1.25, main=Net(ema=ema)) for ema in (0.05, 0.20)],
         INTERVAL: [arm("cfg", w, interval=part) for part in INTERVALS for w in LARGE]
         + [arm("cfg", 2.0, main=Net(ema=ema), interval=INTERVALS[0]) for ema in (0.05, 0.20)],

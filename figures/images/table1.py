@@ -85,7 +85,7 @@ def draw(result: Result) -> plt.Figure:
         for ax, key in zip(axes[0], keys, strict=True):
             for i, name in enumerate(names):
                 values = rows[name]["values"][key]
-                guided = name not in (BASE, settings.STEPS, settings.TRUNCATION)
+                guided = name not in (BASE, settings.STEPS, settings.TRUNCATION, settings.SPREAD)
                 colour = plots.ORANGE if name.startswith("CFG") else plots.GREEN if guided else plots.BLUE
                 ax.plot(values, [i] * len(values), "o", markersize=4, color=colour, alpha=0.5)
                 ax.plot(np.mean(values), i, "|", markersize=12, markeredgewidth=2.5, color=colour)

@@ -7,7 +7,7 @@ from edm import models
 from edm.guidance import unconditional
 from edm.sampler import randn, seeded, sigma_steps
 from figures.engine.result import GALLERY, load_result
-from figures.images.methods import METHODS
+from figures.images.methods import METHODS, changes
 from toy2d.methods import Counted, Models
 
 PAIR = models.shipped("digits")
@@ -38,8 +38,12 @@ def test_what_the_page_on_methods_says_of_the_stored_result():
     n = load_result("fashion-16/methods_images", GALLERY).numbers
     rows = {r["method"]: r for r in n["rows"]}
     fd, recall = ({name: r[key] for name, r in rows.items()} for key in ("frechet_distance", "recall"))
-    levels = ("negative window", "stages", "CFG, interval")
-    assert min(fd, key=fd.get) == "autoguidance" and all(fd[name] < fd["CFG"] for name in levels)
+    assert min(fd, key=fd.get) == "autoguidance"
+    blocks = [{name: both[i] for name, both in changes(n).items()} for i in (0, 1)]
+    for block in blocks:
+        assert block["autoguidance"] < block["CFG, interval"] < block["CFG"]
+        assert max(block["stages"], block["negative window"]) < block["CFG"]
+    assert [block["autoguidance"] < block["negative window"] for block in blocks] == [True, False]
     share = (fd["no guidance"] - fd["truncation"]) / (fd["no guidance"] - fd["autoguidance"])
     assert 0.2 < share < 0.3
     assert [name for name in recall if recall[name] > recall["no guidance"]] == ["autoguidance"]

@@ -9,6 +9,8 @@ from scipy import stats
 from edm.metrics import paired_difference
 from figures import results
 from figures.engine import verdicts
+from figures.engine.result import GALLERY, load_result
+from figures.images.points import arm_of, best, mean
 from figures.toy import findings
 
 BELOW, ABOVE, ACROSS = ({"mean": m, "low": m - 1, "high": m + 1} for m in (-2, 2, 0.5))
@@ -88,3 +90,31 @@ def test_every_claim_has_a_verdict_and_a_picture():
         assert judged.measured and judged.verdict in verdicts.VERDICTS
         assert judged.p is None or 0 <= judged.p <= 1
         assert (results.GALLERY / f"{claim.result}.png").is_file()
+
+
+def test_what_the_page_on_images_says_of_the_choosing_runs():
+    """The bullets of docs/images.md, run by run."""
+    weights, guides = (load_result(f"fashion-16/{name}", GALLERY).numbers for name in ("fig7", "fig3"))
+
+    def values(point, key):
+        return np.array(point["values"][key])
+
+    fd, recalls = "frechet_distance", ("recall", "autoencoder/recall", "pixels/recall")
+    none, spread = weights["methods"]["CFG"][0], next(p[0] for k, p in weights["controls"].items() if "spread" in k)
+    chosen = {name: best(some[1:]) for part in ("lengths", "capacities") for name, some in guides[part].items()}
+    equal = chosen.pop("T")
+    assert all((values(p, fd) < values(none, fd)).all() for p in chosen.values())
+    assert (values(equal, fd) > values(none, fd)).all()
+    assert all((values(p, key) > values(none, key)).all() for p in chosen.values() for key in recalls)
+    for name in ("CFG", "CFG, interval"):
+        point = best(weights["methods"][name][1:])
+        assert all((values(point, key) < values(none, key)).all() for key in recalls)
+    xs = chosen["XS, T/8"]
+    assert all(abs(values(spread, key) - values(xs, key)).max() < 0.004 for key in recalls[1:])
+    share = (mean(spread, "recall") - mean(none, "recall")) / (mean(xs, "recall") - mean(none, "recall"))
+    assert 0.25 < share < 0.42 and mean(none) - mean(spread) < 0.02
+    worse = [mean(p, key) > mean(none, key) for p in chosen.values() for key in ("autoencoder/" + fd, "pixels/" + fd)]
+    assert sum(worse) >= len(worse) - 2  # but for the guide of the same size, T/8
+    assert abs(mean(chosen["T/8"], "autoencoder/" + fd) - mean(none, "autoencoder/" + fd)) < 0.01
+    ema = [mean(p) for p in guides["widths"] if {arm_of(p).main.ema, arm_of(p).guide.ema} <= {0.05, 0.1}]
+    assert len(ema) == 4 and max(ema) - min(ema) < 0.0015
